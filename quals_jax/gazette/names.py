@@ -39,8 +39,9 @@ MONTHS = "January February March April May June July August September October No
 
 
 def split_of_index(index: int) -> str:
-    """The split that owns a non-negative integer: six tenths train, two tenths each of the others."""
-    remainder = (index * 2654435761 % 2**32) // 65536 % 10
+    """The split that owns a non-negative integer: of ten numbers in a row six are training's, two each of the others';
+    which ones moves from ten to ten, so that no last digit belongs to one split."""
+    remainder = (7 * index + 3 * (index // 10) + index // 100) % 10
     return SPLITS[0] if remainder < 6 else SPLITS[1] if remainder < 8 else SPLITS[2]
 
 
@@ -79,13 +80,13 @@ class Names:
         return f"{self._name(_ORGANISATION_HEADS, _ORGANISATION_TAILS)} {self.generator.choice(nouns)}"
 
     def number(self, low: int, high: int) -> int:
-        """A whole number from low to high of this split that the story does not hold yet."""
-        for _ in range(1000):
+        """A whole number from low to high of this split; one that the story holds already only if no other is left."""
+        for attempt in range(1000):
             number = self.generator.randint(low, high)
-            if split_of_index(number) == self.split and number not in self._taken:
+            if split_of_index(number) == self.split and (number not in self._taken or attempt > 100):
                 self._taken.add(number)
                 return number
-        raise ValueError(f"the range {low} to {high} holds no free number of the split {self.split}: make it wider")
+        raise ValueError(f"the range {low} to {high} holds no number of the split {self.split}: make it wider")
 
     def date(self) -> str:
         """A day and a month: "14 March". The day obeys the split, as every number does."""

@@ -1,0 +1,95 @@
+"""`python -m quals_jax gazette_tokenizer FOLDER`: writes Gazette's tokenizer, a byte-level BPE with BART's special tokens."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from quals_jax.gazette import all_kinds, names
+
+CONNECTOR = " strutConnector"
+SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>")
+VOCABULARY = 2560
+
+
+def corpus() -> list[str]:
+    """What the merges are learned from: every wording without its values, and the syllables of the names one by one.
+
+    Joined syllables are left out on purpose: a name of the training split would become one piece and a test name several. Digits stay
+    single pieces, with or without a space in front, for the same reason.
+    """
+    lines = []
+    for kind in all_kinds().values():
+        for template in kind.templates + kind.question_templates:
+            for item in template.items:
+                texts = (item,) if isinstance(item, str) else item[-1] if item[0] != "slot" else ()
+                for text in texts:
+                    lines += [text, *_forms(text.strip())]
+        for slot in kind.slots.values():
+            lines += [form for phrase in slot.choices for form in _forms(phrase)]
+    heads = names.GIVEN_HEADS + names.FAMILY_HEADS + names.PLACE_HEADS + names.ORGANISATION_HEADS
+    tails = names.GIVEN_TAILS + names.FAMILY_TAILS + names.PLACE_TAILS + names.ORGANISATION_TAILS
+    heads = [*heads, *names.MONTHS]
+    # Often enough that every syllable becomes one piece before the vocabulary is full.
+    syllables = heads + [" " + head for head in heads] + tails + [f" {digit}" for digit in range(10)]
+    return lines + syllables * 50 + [" million crowns"] * 50
+
+
+def _forms(text: str) -> tuple[str, ...]:
+    """How a wording stands at the start of a text, inside one, and at the start of a sentence."""
+    capital = text[:1].upper() + text[1:]
+    return capital, " " + text, " " + capital
+
+
+def build(vocabulary: int = VOCABULARY):
+    """A `tokenizers.Tokenizer`; the connector is its last entry, and no text is ever cut into it."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    learner = Tokenizer(models.BPE())
+    learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    learner.train_from_iterator(
+        corpus(),
+        trainers.BpeTrainer(
+            vocab_size=vocabulary - 1,
+            special_tokens=list(SPECIAL_TOKENS),
+            initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+            show_progress=False,
+        ),
+    )
+    learned = json.loads(learner.to_str())["model"]
+    entries = dict(learned["vocab"])
+    entries["Ġ" + CONNECTOR.strip()] = len(entries)
+    tokenizer = Tokenizer(models.BPE(vocab=entries, merges=[tuple(merge) for merge in learned["merges"]]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([token for token in SPECIAL_TOKENS])
+    return tokenizer
+
+
+def save(folder: Path) -> int:
+    """Writes the tokenizer's files; the number of its entries, of which the last is the connector."""
+    tokenizer = build()
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    tokenizer.model.save(str(folder))  # vocab.json and merges.txt
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": "<s>",
+        "pad_token": "<pad>",
+        "eos_token": "</s>",
+        "unk_token": "<unk>",
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": 512,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
+    return tokenizer.get_vocab_size()
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m quals_jax gazette_tokenizer", description=__doc__)
+    parser.add_argument("folder", type=Path, help="where to write it")
+    folder = parser.parse_args(arguments).folder
+    print(f"{save(folder)} entries in {folder}")
+    return 0
