@@ -202,7 +202,9 @@ class _Reader:
     def _continuations(self, text: str, position: int, clause_read: bool) -> Iterator[tuple]:
         """What may come next: a clause, joined or not; behind one, a closer; in front of one, an opener."""
         joint = re.compile(r"(?:; *)?(?:(?:and|whil|but) )?").match(text, position)
-        yield joint.end(), self.clauses, True
+        yield position, self.clauses, True
+        if joint.end() > position:
+            yield joint.end(), self.clauses, True
         if clause_read:
             yield position, self.closers, False
         yield joint.end(), self.openers, False

@@ -72,11 +72,12 @@ class Template:
         for item in self.items:
             texts = (item,) if isinstance(item, str) else item[-1] if item[0] != "slot" else ()
             for text in texts:
-                words.update(re.findall(r"[a-z]+", text.lower()))
+                words.update(re.findall(r"[a-z]+(?:-[a-z]+)*", text.lower()))
         return words
 
 
 def sentence(text: str) -> str:
-    """The text with a capital first letter and a full stop."""
-    text = text[0].upper() + text[1:]
+    """The text with a capital first letter, within a quotation too, and a full stop."""
+    first = 1 if text.startswith('"') else 0
+    text = text[:first] + text[first : first + 1].upper() + text[first + 1 :]
     return text if text.endswith((".", "!", "?", '."')) else text + "."
