@@ -1,0 +1,1 @@
+"""Decoding: pure functions over a step function. Knows no model."""
