@@ -1,0 +1,1 @@
+"""Data: sources of text, and batches of static shape."""

@@ -1,0 +1,91 @@
+"""Lists of ids as arrays of few, static shapes."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+
+SOURCE_BUCKETS = (64, 128, 192, 256, 384, 512, 768, 1024)
+PAIR_BUCKETS = (16, 32, 64)
+PAD_ID = 1
+
+
+def bucket(length: int, buckets: Sequence[int]) -> int:
+    """The smallest bucket that holds `length`.
+
+    Raises:
+        ValueError: if none does.
+    """
+    place = bisect.bisect_left(buckets, length)
+    if place == len(buckets):
+        raise ValueError(f"a length of {length} is beyond the largest bucket, {buckets[-1]}")
+    return buckets[place]
+
+
+def pad(
+    rows: Sequence[Sequence[int]], length: int, pad_id: int = PAD_ID
+) -> tuple[Int[np.ndarray, "batch length"], Int[np.ndarray, "batch"]]:  # noqa: F821, UP037
+    """The rows side by side, padded on the right, and their lengths.
+
+    Raises:
+        ValueError: if a row is longer than `length`.
+    """
+    lengths = np.array([len(row) for row in rows], np.int32)
+    if lengths.size and lengths.max() > length:
+        raise ValueError(f"row {int(lengths.argmax())} has {lengths.max()} ids; there is room for {length}")
+    array = np.full((len(rows), length), pad_id, np.int32)
+    for number, row in enumerate(rows):
+        array[number, : len(row)] = row
+    return array, lengths
+
+
+@dataclass(frozen=True)
+class Example:
+    """A text and its targets, as ids that end in the end of sentence. `types` numbers the type of every target, if there are types."""
+
+    source: list[int]
+    targets: tuple[list[int], ...]
+    types: tuple[int, ...] = ()
+
+
+def split_targets(example: Example, most: int) -> list[Example]:
+    """The example with its targets shared out evenly over as few copies as hold at most `most` each."""
+    total = len(example.targets)
+    copies = -(-total // most)
+    edges = [total * copy // copies for copy in range(copies + 1)]
+    return [
+        Example(example.source, example.targets[start:end], example.types[start:end])
+        for start, end in zip(edges, edges[1:], strict=False)
+    ]
+
+
+def stack(
+    examples: Sequence[Example], *, rows: int, source: int, pair: int, target: int, with_types: bool = False
+) -> dict[str, Int[np.ndarray, "..."]]:
+    """`source_ids` [rows, source] and `target_ids` [rows, pair, target] (and `type_ids` [rows, pair]); what is missing is padding.
+
+    Raises:
+        ValueError: if an example does not fit.
+    """
+    if len(examples) > rows:
+        raise ValueError(f"there are {len(examples)} examples for {rows} rows")
+    part = {
+        "source_ids": np.full((rows, source), PAD_ID, np.int32),
+        "target_ids": np.full((rows, pair, target), PAD_ID, np.int32),
+    }
+    if examples:
+        part["source_ids"][: len(examples)] = pad([example.source for example in examples], source)[0]
+    if with_types:
+        part["type_ids"] = np.zeros((rows, pair), np.int32)
+    for row, example in enumerate(examples):
+        if len(example.targets) > pair:
+            raise ValueError(f"example {row} has {len(example.targets)} targets; there is room for {pair}")
+        if example.targets:
+            part["target_ids"][row, : len(example.targets)] = pad(example.targets, target)[0]
+        if with_types:
+            part["type_ids"][row, : len(example.types)] = example.types
+    return part

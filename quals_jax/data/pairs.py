@@ -1,0 +1,87 @@
+"""Question-answer pairs of SQuAD v1.1 and NewsQA, chosen as the reference chooses them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from quals_jax.data.texts import Target, Text
+
+NEWSQA_SPLITS = ("train", "dev", "test")
+
+
+def squad(path: str | Path) -> list[Text]:
+    """The paragraphs of a SQuAD v1.1 JSON file; every distinct answer text of a question makes a pair.
+
+    fairseq: pairs are kept where the answer lies beyond the point at which the paragraph is cut.
+
+    Raises:
+        ValueError: naming the file, and the place in it that is not as it should be.
+    """
+    texts = []
+    for number, article in enumerate(_data(path)):
+        try:
+            for paragraph in article["paragraphs"]:
+                targets = [pair for question in paragraph["qas"] for pair in squad_pairs(question)]
+                texts.append(Text(_text(paragraph["context"]), tuple(targets)))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{path}: article {number} is not in the layout of SQuAD v1.1: {_reason(error)}") from None
+    return texts
+
+
+def squad_pairs(question: dict) -> list[Target]:
+    """The pairs of one question: the answers of several annotators are often the same."""
+    text = question["question"].strip()
+    answers = dict.fromkeys(_text(answer["text"]) for answer in question["answers"])
+    return [Target(text, answer) for answer in answers]
+
+
+def newsqa(path: str | Path, split: str) -> list[Text]:
+    """The stories of one split of `combined-newsqa-data-v1.json`, with the questions that have an agreed answer.
+
+    fairseq: the story is stripped and then sliced with the offsets of the story that is not, so answers of stories that begin
+    with white space are shifted; and a question is dropped whose answer ends at or after the end of what is left of the story.
+
+    Raises:
+        ValueError: naming the file and the story that is not as it should be, or an unknown split.
+    """
+    if split not in NEWSQA_SPLITS:
+        raise ValueError(f"the split of {path} is {split!r}; it must be one of {', '.join(NEWSQA_SPLITS)}")
+    texts = []
+    for number, story in enumerate(_data(path)):
+        try:
+            if story["type"] != split:
+                continue
+            source, targets = _text(story["text"]).strip(), []
+            for question in story["questions"]:
+                span = question.get("consensus", {})
+                if "s" in span and "q" in question:
+                    answer = source[span["s"] : span["e"]].strip()
+                    targets.append(Target(question["q"].strip(), answer, end=span["e"]))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path}: story {number} is not in the layout of NewsQA: {_reason(error)}") from None
+        texts.append(Text(source, tuple(targets)))
+    return texts
+
+
+def _data(path: str | Path) -> list:
+    try:
+        with open(path, encoding="utf-8") as file:
+            values = json.load(file)
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: cannot be read as JSON ({error})") from None
+    if not isinstance(values, dict) or not isinstance(values.get("data"), list):
+        raise ValueError(f'{path}: holds no object with a list under "data"')
+    return values["data"]
+
+
+def _text(value) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _reason(error: Exception) -> str:
+    return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)

@@ -1,0 +1,159 @@
+"""Devices and processes: the mesh, how arrays lie on it, and how several hosts start and agree.
+
+The only file that knows how many devices there are. Everything else is written for one batch of rows; here that batch is
+padded to a multiple of the devices, cut, and put on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+AXIS = "batch"
+SMALLEST_SHARDED = 2**14  # elements; a smaller parameter costs more to gather than to hold everywhere
+
+
+def make_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """One axis, `batch`, over the devices: all of them (of every process) unless some are given."""
+    return Mesh(np.asarray(jax.devices() if devices is None else devices), (AXIS,), axis_types=(AxisType.Auto,))
+
+
+def local_mesh() -> Mesh:
+    """The mesh of this process's own devices."""
+    return make_mesh(jax.local_devices())
+
+
+def pad_rows(tree, multiple: int, *, fill: int = 1):
+    """The arrays with rows of `fill` (padding's id) added until their number is a multiple: such rows hold no tokens."""
+
+    def pad(array):
+        array = np.asarray(array)
+        missing = -array.shape[0] % multiple
+        return np.pad(array, [(0, missing)] + [(0, 0)] * (array.ndim - 1), constant_values=fill) if missing else array
+
+    return jax.tree.map(pad, tree)
+
+
+def shard_rows(tree, mesh: Mesh, *, parts: int = 1):
+    """Host arrays as device arrays, cut along their first axis. Rows are added, of padding, until each device has
+    the same number for each of `parts`.
+
+    With several processes every one passes its own rows, all the same number.
+    """
+    sharding = NamedSharding(mesh, PartitionSpec(AXIS))
+    local = sum(device.process_index == jax.process_index() for device in mesh.devices.flat)
+
+    def place(array):
+        if jax.process_count() == 1:
+            return jax.device_put(array, sharding)
+        return jax.make_array_from_process_local_data(sharding, array)
+
+    return jax.tree.map(place, pad_rows(tree, local * parts))
+
+
+def replicate(tree, mesh: Mesh):
+    """The arrays, whole on every device."""
+    return place(tree, jax.tree.map(lambda _: NamedSharding(mesh, PartitionSpec()), tree))
+
+
+def place(tree, shardings):
+    """The arrays under these shardings. Every process must hold the same values."""
+
+    def put(array, sharding):
+        if jax.process_count() == 1:
+            return jax.device_put(array, sharding)
+        array = np.asarray(array)
+        return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
+
+    return jax.tree.map(put, tree, shardings)
+
+
+def state_shardings(shapes, mesh: Mesh, *, shard_params: bool):
+    """A sharding for every array of a train state.
+
+    Whole on every device; with `shard_params` a parameter, and what the optimizer keeps for it, is cut along its
+    longest axis that the number of devices divides. (BART's 50,265 tokens are divided by little: the embedding is cut along `model`.)
+    """
+
+    def spec(shape) -> PartitionSpec:
+        if not shard_params or int(np.prod(shape)) < SMALLEST_SHARDED:
+            return PartitionSpec()
+        axes = [axis for axis, size in enumerate(shape) if size % mesh.size == 0]
+        if not axes:
+            return PartitionSpec()
+        longest = max(axes, key=lambda axis: shape[axis])
+        return PartitionSpec(*(AXIS if axis == longest else None for axis in range(len(shape))))
+
+    return jax.tree.map(lambda array: NamedSharding(mesh, spec(array.shape)), shapes)
+
+
+def map_rows(function: Callable, mesh: Mesh) -> Callable:
+    """`function(params, *arrays)` run by every device on its own rows: params whole, all else cut along the first axis.
+
+    Each device leaves its own loops when its own rows are done, and the program holds no collective.
+    """
+
+    def mapped(params, *arrays):
+        rows = PartitionSpec(AXIS)
+        specs = (PartitionSpec(), *(rows for _ in arrays))
+        return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=rows, check_vma=False)(params, *arrays)
+
+    return mapped
+
+
+def start_processes(*, coordinator: str = "", num_processes: int = 0, process_id: int = -1, detect: bool = False) -> None:
+    """Joins the other processes of the job, if there are any: by address, or as the cluster (Slurm, a TPU pod) says.
+
+    Raises:
+        ValueError: if an address comes without the number of processes, or without this one's.
+    """
+    if coordinator:
+        if num_processes < 1 or not 0 <= process_id < num_processes:
+            raise ValueError(
+                f"coordinator is {coordinator!r}, num_processes {num_processes} and process_id {process_id};"
+                " with a coordinator, process_id must lie in 0 .. num_processes - 1"
+            )
+        jax.distributed.initialize(coordinator, num_processes, process_id)
+    elif detect:
+        jax.distributed.initialize()
+
+
+def process_index() -> int:
+    return jax.process_index()
+
+
+def process_count() -> int:
+    return jax.process_count()
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that writes and prints."""
+    return jax.process_index() == 0
+
+
+def any_process(flag: bool) -> bool:
+    """Whether the flag is set in any process. All of them must ask at the same step."""
+    if jax.process_count() == 1:
+        return flag
+    return bool(np.any(multihost_utils.process_allgather(np.asarray(flag))))
+
+
+def wait_for_all(name: str) -> None:
+    """Returns when every process has come here."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)
+
+
+def on_host(tree):
+    """The arrays as NumPy arrays, whole, whatever their sharding and on every process."""
+
+    def fetch(array):
+        if getattr(array, "is_fully_addressable", True):
+            return np.asarray(array)
+        return np.asarray(multihost_utils.process_allgather(array, tiled=True))
+
+    return jax.tree.map(fetch, tree)

@@ -1,0 +1,148 @@
+"""What `train.py` can be told: dataclasses that check themselves and name what is wrong.
+
+`config_flags` reads the types of the fields: they must be types, not strings (no `from __future__ import annotations` here).
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+
+KINDS = ("qagen", "mle", "conseq", "conseq_rouge")
+
+
+def _require(fits: bool, name: str, value, wanted: str) -> None:
+    if not fits:
+        raise ValueError(f"{name} is {value!r}; it must be {wanted}")
+
+
+def _one_of(name: str, value, choices: tuple) -> None:
+    _require(value in choices, name, value, "one of " + ", ".join(map(str, choices)))
+
+
+@dataclass
+class OptimizerConfig:
+    """Adam with decoupled weight decay (on every parameter, as fairseq has it), behind clipping by the global norm."""
+
+    name: str = "adamw"  # or "fairseq_adam": epsilon before bias correction, clipping by the norm + 1e-6
+    learning_rate: float = 3e-5
+    warmup_steps: int = 0
+    decay: str = "constant"  # after the warm-up; or "polynomial", from `decay_start` to the last step
+    decay_start: int = 0
+    decay_power: float = 1.0
+    end_learning_rate: float = 0.0
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.01
+    clip_norm: float = 0.1  # 0: no clipping
+    accumulate: int = 1  # parts of a batch whose gradients are added up before the one update
+
+    def validate(self) -> None:
+        _one_of("optimizer.name", self.name, ("adamw", "fairseq_adam"))
+        _one_of("optimizer.decay", self.decay, ("constant", "polynomial"))
+        for name in ("learning_rate", "epsilon", "decay_power"):
+            _require(getattr(self, name) > 0, f"optimizer.{name}", getattr(self, name), "greater than 0")
+        for name in ("warmup_steps", "decay_start", "end_learning_rate", "weight_decay", "clip_norm"):
+            _require(getattr(self, name) >= 0, f"optimizer.{name}", getattr(self, name), "at least 0")
+        for name in ("beta1", "beta2"):
+            _require(0 <= getattr(self, name) < 1, f"optimizer.{name}", getattr(self, name), "at least 0 and less than 1")
+        _require(self.accumulate >= 1, "optimizer.accumulate", self.accumulate, "at least 1")
+
+
+@dataclass
+class ModelConfig:
+    """Where the weights come from: a checkpoint, or (without one) a random draw of these sizes."""
+
+    initial: str = ""  # a folder, a fairseq .pt or a hub id
+    tokenizer: str = ""  # a folder; needed where the checkpoint has none
+    d_model: int = 192
+    ffn_dim: int = 768
+    layers: int = 3  # of the encoder, and of the decoder
+    heads: int = 6
+    max_positions: int = 512
+    copy_init: bool = False  # start from weights that copy what they read (training/copy_init.py)
+    dropout: float = -1.0  # -1: as the checkpoint says
+    attention_dropout: float = -1.0
+    dtype: str = "float32"  # of matrix products; parameters are float32 always
+    remat: bool = False  # compute every layer again in the backward pass: less memory, a third more time
+    shard_params: bool = False  # parameters and optimizer state cut over the devices, for models that do not fit one
+
+    def validate(self) -> None:
+        _one_of("model.dtype", self.dtype, ("float32", "bfloat16", "float64"))
+        for name in ("dropout", "attention_dropout"):
+            value = getattr(self, name)
+            _require(value == -1 or 0 <= value < 1, f"model.{name}", value, "-1 or in 0 .. 1")
+        for name in ("d_model", "ffn_dim", "layers", "heads", "max_positions"):
+            _require(getattr(self, name) >= 1, f"model.{name}", getattr(self, name), "at least 1")
+        _require(bool(self.initial or self.tokenizer), "model.tokenizer", self.tokenizer, "given when model.initial is not")
+
+
+@dataclass
+class DataConfig:
+    """What is read, and how it is cut into batches.
+
+    A source is written `kind:place`, several with spaces between them: `squad:train-v1.1.json`, `newsqa:combined.json#train`,
+    `tfds:xsum#train`, `jsonl:rows.jsonl`, `text:train.source,train.target`, `gazette:train` (see data/sources.py).
+    """
+
+    train: str = ""
+    validation: str = ""
+    validation_rows: int = 0  # the first so many texts only; 0: all
+    folder: str = ""  # where tensorflow_datasets has prepared its sets
+    batch_size: int = 8  # texts a step, over all devices; rows of each part where a batch has several
+    batch_tokens: int = 0  # source tokens a step, padding included; 0: no bound
+    max_targets: int = 8  # targets trained against one encoding; a text with more stands in several rows
+    max_target_tokens: int = 1024
+    source_buckets: tuple = (64, 128, 192, 256, 384, 512, 768, 1024)
+    pair_buckets: tuple = (1, 2, 4, 8)  # those below max_targets are used, and max_targets itself
+    target_buckets: tuple = (16, 32, 64, 128, 256, 512, 1024)
+    window: int = 64  # batches that are sorted by length together
+
+    def validate(self) -> None:
+        _require(bool(self.train), "data.train", self.train, "a source such as jsonl:rows.jsonl")
+        for name in ("batch_size", "max_targets", "max_target_tokens", "window"):
+            _require(getattr(self, name) >= 1, f"data.{name}", getattr(self, name), "at least 1")
+        for name in ("batch_tokens", "validation_rows"):
+            _require(getattr(self, name) >= 0, f"data.{name}", getattr(self, name), "at least 0")
+        for name in ("source_buckets", "pair_buckets", "target_buckets"):
+            buckets = tuple(getattr(self, name))
+            fits = bool(buckets) and buckets == tuple(sorted(set(buckets))) and buckets[0] > 0
+            _require(fits, f"data.{name}", getattr(self, name), "increasing lengths")
+
+
+@dataclass
+class TrainConfig:
+    """One run of `train.py`."""
+
+    kind: str = "mle"
+    seed: int = 1
+    steps: int = 1000
+    checkpoint_every: int = 500  # steps
+    checkpoint_minutes: float = 10.0  # and whenever so much time has passed; 0: by steps alone
+    keep: int = 2  # the last so many checkpoints, beside the best
+    eval_every: int = 500  # steps; 0: never
+    log_every: int = 50
+    label_smoothing: float = 0.0
+    export: str = "best"  # checkpoint that becomes WORKDIR/model: best (by validation loss) or last
+    export_dtype: str = "float32"
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+
+    def validate(self) -> None:
+        """Raises ValueError naming the field, its value and what would be right."""
+        _one_of("kind", self.kind, KINDS)
+        _one_of("export", self.export, ("best", "last"))
+        _one_of("export_dtype", self.export_dtype, ("float32", "float16", "bfloat16"))
+        for name in ("steps", "checkpoint_every", "keep", "log_every"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("eval_every", "checkpoint_minutes", "seed"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
+        _require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "at least 0 and less than 1")
+        self.data.validate()
+        self.model.validate()
+        self.optimizer.validate()
+        batch, parts = self.data.batch_size, self.optimizer.accumulate
+        _require(batch % parts == 0, "data.batch_size", batch, f"a multiple of optimizer.accumulate, {parts}")
+
+    def to_dict(self) -> dict:
+        return dataclasses.asdict(self)
