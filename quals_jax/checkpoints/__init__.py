@@ -1,0 +1,158 @@
+"""Checkpoints: Hugging Face folders, hub ids and fairseq files, without PyTorch."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from quals_jax.checkpoints.errors import CheckpointError
+from quals_jax.checkpoints.fairseq import load_fairseq
+from quals_jax.checkpoints.huggingface import export, fill, load_huggingface, save_huggingface
+from quals_jax.models.bart import Bart, BartConfig
+from quals_jax.tokenizer import CONNECTOR, CONNECTOR_ID, FAIRSEQ_FILES, MAX_SOURCE_TOKENS, Tokenizer
+
+__all__ = ["Checkpoint", "CheckpointError", "ModelSettings", "export", "fill", "load_checkpoint", "save_huggingface"]
+
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float64": jnp.float64}
+HUB_FILES = ("*.json", "*.txt", "*.safetensors", "pytorch_model*.bin", "*.model")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What a model folder does not say of itself: the `quals_jax` block of its `config.json`, or these defaults of a QAGen."""
+
+    source_bos: bool = False
+    connector: str = CONNECTOR
+    connector_id: int = CONNECTOR_ID
+    max_source_tokens: int = MAX_SOURCE_TOKENS
+
+    @classmethod
+    def from_dict(cls, values: dict) -> ModelSettings:
+        unknown = [name for name in values if name not in cls.__dataclass_fields__]
+        if unknown:
+            raise CheckpointError(f"config.json: the quals_jax block has unknown fields: {', '.join(unknown)}")
+        return cls(**values)
+
+    def to_dict(self) -> dict:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A model with its tokenizer. `extra` is the whole `config.json` (empty for fairseq); `fingerprint` a hash of the weights."""
+
+    model: Bart
+    tokenizer: Tokenizer
+    settings: ModelSettings
+    name: str
+    fingerprint: str
+    folder: Path
+    extra: dict = field(default_factory=dict)
+
+    @property
+    def config(self) -> BartConfig:
+        return self.model.config
+
+
+def load_checkpoint(
+    path: str | Path, *, tokenizer: str | Path | None = None, dtype: str = "float32", settings: ModelSettings | None = None, remat: bool = False
+) -> Checkpoint:  # fmt: skip
+    """The checkpoint at a path: a Hugging Face folder, a fairseq `.pt` (or the folder's only one), or a hub id.
+
+    A path that exists never touches the network. `settings` replace those that the folder states; dtype "float64" switches x64 on.
+
+    Raises:
+        ValueError: naming what is wrong with the path, weights, tokenizer or dtype (`CheckpointError` lists all bad tensors).
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype is {dtype!r}; it must be one of {', '.join(DTYPES)}")
+    if dtype == "float64":
+        jax.config.update("jax_enable_x64", True)
+    found = _locate(path)
+    fairseq_file = _fairseq_file(found)
+    folder = found if found.is_dir() else found.parent
+    tokenizer_folder = Path(tokenizer) if tokenizer else folder
+    if tokenizer and not tokenizer_folder.is_dir():
+        raise ValueError(f"{tokenizer_folder}: is no folder with a tokenizer")
+    extra: dict = {}
+    if fairseq_file:
+        settings = settings or ModelSettings()
+        pieces = _tokenizer(tokenizer_folder, settings)
+        # A dictionary beside the file says how many rows count; another kind of tokenizer does not.
+        known = pieces.size if (tokenizer_folder / FAIRSEQ_FILES[0]).exists() else None
+        config, tensors = load_fairseq(fairseq_file, dictionary_size=known)
+    else:
+        config, tensors, extra = load_huggingface(folder)
+        settings = settings or ModelSettings.from_dict(extra.get("quals_jax", {}))
+        pieces = _tokenizer(tokenizer_folder, settings)
+    try:
+        model = fill(config, tensors, dtype=DTYPES[dtype], remat=remat)
+    except CheckpointError as error:
+        raise CheckpointError(f"{fairseq_file or folder}: the weights do not fit the configuration", error.problems) from None
+    return Checkpoint(model, pieces, settings, _name(path, found), fingerprint(tensors), folder, extra)
+
+
+def fingerprint(tensors: dict[str, np.ndarray]) -> str:
+    """SHA-256 of the tensors: names, shapes and values."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.view(np.uint8).reshape(-1).data)
+    return digest.hexdigest()
+
+
+def _tokenizer(folder: Path, settings: ModelSettings) -> Tokenizer:
+    return Tokenizer.from_pretrained(folder, **settings.to_dict())
+
+
+def _locate(path: str | Path) -> Path:
+    """The path itself, or where the hub's files of that id lie."""
+    local = Path(path).expanduser()
+    if local.exists():
+        return local
+    text = str(path)
+    if text.startswith((".", "/", "~")) or local.suffix in (".pt", ".bin") or not HUB_ID.fullmatch(text) or local.parent != Path(".") and local.parent.exists():
+        raise ValueError(f"{text}: there is no such file or folder")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    try:
+        return Path(snapshot_download(text, allow_patterns=list(HUB_FILES)))
+    except RepositoryNotFoundError:
+        raise ValueError(f"{text}: there is neither a file or folder nor a model on the hub of that name") from None
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ConnectionError) as error:
+        reason = str(error).split("\n")[0][:120]
+        raise ValueError(f"{text}: there is no such file or folder, and the hub cannot be reached ({reason})") from None
+
+
+def _fairseq_file(found: Path) -> Path | None:
+    """The fairseq file that is meant, or None for a Hugging Face folder."""
+    if found.is_file():
+        if found.suffix == ".pt":
+            return found
+        raise ValueError(f"{found}: is a file but no fairseq .pt; name the folder of a Hugging Face model")
+    if (found / "config.json").exists():
+        return None
+    files = sorted(found.glob("*.pt"))
+    if found / "model.pt" in files:
+        return found / "model.pt"
+    if len(files) == 1:
+        return files[0]
+    if files:
+        raise ValueError(f"{found}: holds {len(files)} .pt files and no model.pt; name the one that is meant")
+    raise ValueError(f"{found}: holds neither a config.json (Hugging Face) nor a .pt file (fairseq)")
+
+
+def _name(path: str | Path, found: Path) -> str:
+    if not Path(path).expanduser().exists():
+        return str(path)
+    found = found.resolve()
+    return f"{found.parent.name}/{found.name}" if found.is_file() else found.name

@@ -1,0 +1,132 @@
+"""QUALS: generate pairs from a summary, keep those it bears out, and ask how much less likely they are given the document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+
+import numpy as np
+
+from quals_jax import __version__
+from quals_jax.pairs import MAX_PAIRS, QAPair, keep_pairs
+from quals_jax.qagen import QAGen
+from quals_jax.statistics import interval_of_mean
+
+SUMMARY_SCORES = ("likelihood", "beam")
+BLOCK_ROWS = 256
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredPair(QAPair):
+    """A kept pair with its tokens' log-probabilities given the document, and its score: the mean over the tokens of how much
+    less likely the document makes them than the summary does. Near 0: supported; far below: not."""
+
+    document_logprobs: np.ndarray | None = None
+    score: float | None = None
+
+    def to_json(self) -> dict:
+        listed = {name: _floats(getattr(self, name)) for name in ("document_logprobs", "summary_logprobs", "beam_logprobs")}
+        return {"question": self.question, "answer": self.answer, "tokens": list(self.tokens), **listed, "score": self.score}
+
+
+@dataclass(frozen=True, eq=False)
+class QualsResult:
+    """The score of one summary. `quals` is None where no pair was kept; `truncated`: the document was cut to the model's length."""
+
+    quals: float | None
+    pairs: tuple[ScoredPair, ...]
+    truncated: bool
+
+    @property
+    def num_pairs(self) -> int:
+        return len(self.pairs)
+
+    def to_json(self) -> dict:
+        """The fields of `score.py`'s output that belong to the score."""
+        pairs = [pair.to_json() for pair in self.pairs]
+        return {"quals": self.quals, "num_pairs": self.num_pairs, "truncated": self.truncated, "pairs": pairs}
+
+
+class Quals:
+    """The metric. `summary_score`: "likelihood" compares with the model's likelihood given the summary (the paper's text), "beam"
+    with what diverse beam search accumulated, penalties included (the released code). `max_pairs=None` keeps all pairs."""
+
+    def __init__(self, qagen: QAGen, max_pairs: int | None = MAX_PAIRS, summary_score: str = "likelihood"):
+        if summary_score not in SUMMARY_SCORES:
+            raise ValueError(f"summary_score is {summary_score!r}; it must be one of {', '.join(SUMMARY_SCORES)}")
+        if max_pairs is not None and max_pairs < 1:
+            raise ValueError(f"max_pairs is {max_pairs}; it must be at least 1, or None for all")
+        self.qagen, self.max_pairs, self.summary_score = qagen, max_pairs, summary_score
+
+    def score(self, documents: Sequence[str], summaries: Sequence[str]) -> list[QualsResult]:
+        """One result for every document and its summary, in order. A text is read once, however often it stands in a list.
+
+        Raises:
+            ValueError: if the lists differ in length.
+        """
+        if len(documents) != len(summaries):
+            raise ValueError(f"there are {len(documents)} documents and {len(summaries)} summaries")
+        distinct = list(dict.fromkeys(summaries))
+        generated = dict(zip(distinct, self.qagen.generate(distinct), strict=True))
+        kept = [keep_pairs(generated[summary], summary, self.max_pairs) for summary in summaries]
+
+        rows: dict[str, list[int]] = {}
+        for row, document in enumerate(documents):
+            rows.setdefault(document, []).append(row)
+        encoded = self.qagen.tokenizer.encode_batch(list(rows))
+        lists = [[pair for row in own for pair in kept[row]] for own in rows.values()]
+        scored = self.qagen.score_ids([ids for ids, _ in encoded], lists)
+
+        results: list[QualsResult | None] = [None] * len(documents)
+        for own, logprobs, (_, truncated) in zip(rows.values(), scored, encoded, strict=True):
+            remaining = iter(logprobs)
+            for row in own:
+                results[row] = self._result(kept[row], list(islice(remaining, len(kept[row]))), truncated)
+        return results
+
+    def score_stream(self, pairs: Iterable[tuple[str, str]], block_rows: int = BLOCK_ROWS) -> Iterator[QualsResult]:
+        """Results of (document, summary) pairs from any iterator, yielded as blocks of rows are done; memory holds one block."""
+        pairs = iter(pairs)
+        while block := list(islice(pairs, block_rows)):
+            documents, summaries = zip(*block, strict=True)
+            yield from self.score(documents, summaries)
+
+    @property
+    def signature(self) -> str:
+        """All that changes the number, so that it can be repeated."""
+        search, qagen = self.qagen.search, self.qagen
+        fields = {"model": f"{qagen.name}@{qagen.fingerprint[:8]}" if qagen.fingerprint else qagen.name}
+        if search.num_beams != search.num_groups:
+            fields["beams"] = search.num_beams
+        fields |= {"groups": search.num_groups, "strength": search.diversity_strength}
+        usual = asdict(type(search)(num_beams=search.num_beams, num_groups=search.num_groups))
+        for name in ("min_length", "max_length", "length_penalty", "no_repeat_ngram_size"):
+            if getattr(search, name) != usual[name]:
+                fields[name] = getattr(search, name)
+        fields |= {"pairs": self.max_pairs or "all", "summary_score": self.summary_score}
+        fields |= {"dtype": np.dtype(qagen.dtype).name, "version": __version__}
+        return " | ".join(f"{name}:{value}" for name, value in fields.items())
+
+    def _result(self, kept: list[QAPair], logprobs: list[np.ndarray], truncated: bool) -> QualsResult:
+        pairs = tuple(
+            ScoredPair(**vars(pair), document_logprobs=document, score=self._pair_score(pair, document))
+            for pair, document in zip(kept, logprobs, strict=True)
+        )
+        return QualsResult(float(np.mean([pair.score for pair in pairs])) if pairs else None, pairs, truncated)
+
+    def _pair_score(self, pair: QAPair, document_logprobs: np.ndarray) -> float:
+        given_document = float(np.mean(document_logprobs, dtype=np.float64))
+        if self.summary_score == "beam":
+            return given_document - pair.beam_score
+        return given_document - float(np.mean(pair.summary_logprobs, dtype=np.float64))
+
+
+def confidence_interval(results: Iterable[QualsResult], level: float = 0.95) -> tuple[float, float]:
+    """The bootstrap interval of the mean QUALS over the results that have one."""
+    return interval_of_mean([result.quals for result in results if result.quals is not None], level)
+
+
+def _floats(array: np.ndarray | None) -> list[float] | None:
+    """Numbers as short as they can be written without changing the float32."""
+    return None if array is None else [float(str(np.float32(value))) for value in array]

@@ -1,0 +1,33 @@
+"""What a list of scores says about a system: means with intervals, and whether two systems differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+RESAMPLES = 2000
+SEED = 0
+
+
+def interval_of_mean(values: Iterable[float], level: float = 0.95) -> tuple[float, float]:
+    """The bootstrap percentile interval of the mean; (mean, mean) for a single value, (nan, nan) for none."""
+    values = np.asarray(list(values), np.float64)
+    if values.size < 2:
+        mean = float(values.mean()) if values.size else float("nan")
+        return mean, mean
+    from scipy.stats import bootstrap
+
+    found = bootstrap(
+        (values,), np.mean, n_resamples=RESAMPLES, confidence_level=level, method="percentile", rng=np.random.default_rng(SEED), batch=100
+    )  # fmt: skip
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
+def area_under_roc(positive: Iterable[float], negative: Iterable[float]) -> float:
+    """The chance that a positive one scores above a negative one, ties counting a half. Missing scores must be -inf."""
+    from scipy.stats import rankdata
+
+    positive, negative = np.asarray(list(positive), np.float64), np.asarray(list(negative), np.float64)
+    ranks = rankdata(np.concatenate([positive, negative]))[: positive.size]
+    return float((ranks.sum() - positive.size * (positive.size + 1) / 2) / (positive.size * negative.size))
