@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from quals_jax import parallel
 from quals_jax.data.batching import Example, bucket, split_targets, stack
-from quals_jax.data.texts import Text
+from quals_jax.data.texts import Text, Tokenise
 from quals_jax.training.config import DataConfig
 
 PREFETCHED = 4  # batches made ahead of the step, in a thread
 
 
-def training_batches(texts: Sequence[Text], tokenise: Callable[[Text], Example], config: DataConfig, *, seed: int):
+def training_batches(texts: Sequence[Text], tokenise: Tokenise, config: DataConfig, *, seed: int):
     """An endless Grain dataset of batches {"rows": part}: epochs shuffled anew, neighbours in length together.
 
     Every process makes the same batches (all must agree on their shapes) and keeps its own rows of each.
@@ -25,18 +25,16 @@ def training_batches(texts: Sequence[Text], tokenise: Callable[[Text], Example],
     windows = windows.batch(config.window * config.batch_size, batch_fn=list)
 
     def cut(window: list[Text], generator: np.random.Generator) -> list:
-        batches = cut_window([tokenise(text) for text in window], config)
+        batches = cut_window(tokenise(window), config)
         return [batches[index] for index in generator.permutation(len(batches))]
 
     return _in_background(windows.random_map(cut).to_iter_dataset(grain.ReadOptions(1, 2)), flat=True)
 
 
-def evaluation_batches(
-    texts: Sequence[Text], tokenise: Callable[[Text], Example], config: DataConfig, *, with_types: bool = False
-) -> list[dict]:
+def evaluation_batches(texts: Sequence[Text], tokenise: Tokenise, config: DataConfig) -> list[dict]:
     """All of the texts once, in batches {"rows": part} of this process's rows."""
-    batches = cut_window([tokenise(text) for text in texts], config, with_types=with_types)
-    return [own_rows(batch) for batch in batches]
+    examples = tokenise([texts[index] for index in range(len(texts))])
+    return [own_rows(batch) for batch in cut_window(examples, config)]
 
 
 def indexed_batches(batches: Sequence[dict]):
@@ -46,7 +44,7 @@ def indexed_batches(batches: Sequence[dict]):
     return _in_background(grain.MapDataset.source(batches).to_iter_dataset(grain.ReadOptions(1, PREFETCHED)), flat=False)
 
 
-def cut_window(examples: Sequence[Example], config: DataConfig, *, with_types: bool = False) -> list[dict]:
+def cut_window(examples: Sequence[Example], config: DataConfig) -> list[dict]:
     """Full batches of examples of one source bucket each; the last of a bucket is filled with empty rows.
 
     Within a bucket examples with many targets go together, so that few rows are padded to the largest number.
@@ -64,7 +62,7 @@ def cut_window(examples: Sequence[Example], config: DataConfig, *, with_types: b
             chosen = group[start : start + size]
             pair = bucket(max(len(row.targets) for row in chosen), pairs)
             target = bucket(max(len(ids) for row in chosen for ids in row.targets), config.target_buckets)
-            part = stack(chosen, rows=size, source=source, pair=pair, target=target, with_types=with_types)
+            part = stack(chosen, rows=size, source=source, pair=pair, target=target)
             batches.append({"rows": part})
     return batches
 

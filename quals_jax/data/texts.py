@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quals_jax.data.batching import Example
-
-EOS_ID = 2
+from quals_jax.tokenizer import BOS, EOS, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,6 @@ class Target:
     text: str
     answer: str | None = None
     end: int | None = None
-    type: int = 0
 
 
 @dataclass(frozen=True)
@@ -32,45 +30,48 @@ class Text:
 
 
 class Tokenise:
-    """`Tokenise(...)(text)` is its `Example`; `counts` says what was cut or left out since the start.
+    """`Tokenise(...)(texts)` are their examples; `counts` says what was cut or left out since the start.
 
-    `source_limit` counts the end of sentence (and `<s>`, where the model wants one in front).
+    Both limits count every token of a source or target, the end of sentence included.
     """
 
-    def __init__(self, tokenizer, *, source_bos: bool, source_limit: int, target_limit: int):
+    def __init__(self, tokenizer: Tokenizer, *, source_limit: int, target_limit: int):
         self.tokenizer = tokenizer
-        self.source_bos = source_bos
         self.source_limit = source_limit
         self.target_limit = target_limit
         self.counts: Counter[str] = Counter()
 
-    def __call__(self, text: Text) -> Example:
-        pieces = self.tokenizer.encode_target(text.source)
-        room = self.source_limit - 1 - self.source_bos
+    def __call__(self, texts: Sequence[Text]) -> list[Example]:
+        targets = [target for text in texts for target in text.targets]
+        strings = [text.source for text in texts] + [target.text for target in targets]
+        strings += [target.answer or "" for target in targets]
+        pieces = self.tokenizer.encode_pieces(strings)
+        sources = pieces[: len(texts)]
+        questions, answers = pieces[len(texts) : len(texts) + len(targets)], pieces[len(texts) + len(targets) :]
+        ids = iter(map(self._target, targets, questions, answers))
+        return [self._example(text, source, [next(ids) for _ in text.targets]) for text, source in zip(texts, sources)]
+
+    def _target(self, target: Target, question: list[int], answer: list[int]) -> list[int] | None:
+        """The ids of a target; None if it is too long."""
+        pieces = question if target.answer is None else [*question, self.tokenizer.connector_id, *answer]
+        return [*pieces, EOS] if len(pieces) < self.target_limit else None
+
+    def _example(self, text: Text, pieces: list[int], targets: list[list[int] | None]) -> Example:
+        start = [BOS] if self.tokenizer.source_bos else []
+        room = self.source_limit - 1 - len(start)
         cut = len(pieces) > room
-        # fairseq: the length in characters of what the pieces that are left decode to.
+        # fairseq: an answer is there if it ends before the last character of what the pieces that are left decode to.
         characters = len(self.tokenizer.decode(pieces[:room])) if cut else len(text.source)
-        targets, types = [], []
-        for target in text.targets:
-            if target.end is not None and target.end >= characters:
-                continue
-            ids = self._target(target)
-            if ids is not None:
-                targets.append(ids)
-                types.append(target.type)
+        kept = tuple(
+            ids
+            for target, ids in zip(text.targets, targets, strict=True)
+            if ids is not None and (target.end is None or target.end < characters)
+        )
         self.counts["texts"] += 1
         self.counts["texts_cut"] += cut
-        self.counts["targets"] += len(targets)
-        self.counts["targets_dropped"] += len(text.targets) - len(targets)
-        source = [0] * self.source_bos + pieces[:room] + [EOS_ID]
-        return Example(source, tuple(targets), tuple(types))
-
-    def _target(self, target: Target) -> list[int] | None:
-        """The ids of a target; None if it is too long."""
-        pieces = self.tokenizer.encode_target(target.text)
-        if target.answer is not None:
-            pieces = [*pieces, self.tokenizer.connector_id, *self.tokenizer.encode_target(target.answer)]
-        return [*pieces, EOS_ID] if len(pieces) < self.target_limit else None
+        self.counts["targets"] += len(kept)
+        self.counts["targets_dropped"] += len(targets) - len(kept)
+        return Example([*start, *pieces[:room], EOS], kept)
 
 
 class Joined(Sequence):
@@ -90,3 +91,19 @@ class Joined(Sequence):
             raise IndexError(index)
         number = bisect.bisect_right(self.starts, index) - 1
         return self.parts[number][index - self.starts[number]]
+
+
+class First(Sequence):
+    """The first `count` elements of a sequence."""
+
+    def __init__(self, whole: Sequence, count: int):
+        self.whole = whole
+        self.count = min(count, len(whole))
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index):
+        if not 0 <= index < self.count:
+            raise IndexError(index)
+        return self.whole[index]

@@ -1,0 +1,202 @@
+"""Likelihood training from a configuration: its model, its data, the loop, and the folder that comes out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import jax
+from flax import nnx
+
+from quals_jax import checkpoints, parallel
+from quals_jax.checkpoints import huggingface
+from quals_jax.data import gazette as gazette_data
+from quals_jax.data import loader, sources
+from quals_jax.data.texts import First, Tokenise
+from quals_jax.models.bart import Bart, BartConfig
+from quals_jax.tokenizer import CONNECTOR, Tokenizer
+from quals_jax.training.config import ModelConfig, TrainConfig
+from quals_jax.training.copy_init import copy_init
+from quals_jax.training.journal import Journal
+from quals_jax.training.loop import load_best, train
+from quals_jax.training.losses import answer_sums, likelihood_loss, likelihood_sums
+from quals_jax.training.state import take_apart
+
+LONGEST_SOURCE = 1024
+GAZETTE_VALIDATION_BATCHES = 16
+GAZETTE_VALIDATION_SEED = 0  # always the same stories, whatever the run's seed
+UNCHECKED = ("steps", "checkpoint_every", "checkpoint_minutes", "keep", "log_every", "export", "export_dtype")
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run reads: a Grain dataset of batches, and what is evaluated on which other ones."""
+
+    batches: object
+    evaluate: Callable
+    evaluation_batches: Sequence[dict]
+
+
+def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None) -> Path:
+    """Trains, or goes on training, and writes the folder WORKDIR/model; its path.
+
+    Raises:
+        ValueError: for anything in the configuration, the data or the checkpoint that cannot be used, or a `workdir` of other settings.
+        FloatingPointError, Stopped: as `train` does.
+    """
+    config.validate()
+    claim(config, workdir)
+    model, tokenizer = prepare_model(config)
+    data = prepare_data(config, model.config, tokenizer)
+    first = parallel.is_first_process()
+    journal = Journal(
+        workdir / "metrics.jsonl" if first else None, steps=config.steps, terminal=terminal if first else None
+    )
+    params = train(
+        config,
+        workdir,
+        model=model,
+        loss=likelihood_loss(config.label_smoothing),
+        batches=data.batches,
+        evaluate=data.evaluate,
+        evaluation_batches=data.evaluation_batches,
+        journal=journal,
+    )
+    return export(params, model, tokenizer, workdir / "model", dtype=config.export_dtype)
+
+
+def export_now(config: TrainConfig, workdir: Path) -> Path:
+    """Writes WORKDIR/model from the checkpoint that `config.export` names, without training."""
+    config.validate()
+    model, tokenizer = prepare_model(config)
+    params = load_best(config, workdir, model=model)
+    return export(params, model, tokenizer, workdir / "model", dtype=config.export_dtype)
+
+
+def claim(config: TrainConfig, workdir: Path) -> None:
+    """Writes down whose folder this is.
+
+    Raises:
+        ValueError: if it is that of a run with other settings, naming the first of them.
+    """
+    path, wanted = workdir / "config.json", json.loads(json.dumps(config.to_dict()))
+    if path.exists():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        for name, value in _flat(wanted).items():
+            other = _flat(found).get(name)
+            if name not in UNCHECKED and other != value:
+                raise ValueError(
+                    f"{workdir} holds a run with {name}={other!r}, not {value!r}; give another --workdir, or remove this one"
+                )
+    if parallel.is_first_process():
+        workdir.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+    parallel.wait_for_all("claimed")
+
+
+def prepare_model(config: TrainConfig) -> tuple[Bart, Tokenizer]:
+    """The model to start from, and its tokenizer."""
+    wanted = config.model
+    if wanted.initial:
+        found = checkpoints.load_checkpoint(
+            wanted.initial, tokenizer=wanted.tokenizer or None, dtype=wanted.dtype, remat=wanted.remat
+        )
+        found.model.config = _with_dropout(found.config, wanted)
+        return found.model, found.tokenizer
+    tokenizer = Tokenizer.from_pretrained(wanted.tokenizer, max_source_tokens=min(1023, wanted.max_positions - 1))
+    tokenizer.connector_id = _connector_id(tokenizer)
+    sizes = BartConfig(
+        vocab_size=tokenizer.size,
+        d_model=wanted.d_model,
+        encoder_layers=wanted.layers,
+        decoder_layers=wanted.layers,
+        encoder_attention_heads=wanted.heads,
+        decoder_attention_heads=wanted.heads,
+        encoder_ffn_dim=wanted.ffn_dim,
+        decoder_ffn_dim=wanted.ffn_dim,
+        max_position_embeddings=wanted.max_positions,
+    )
+    model = Bart(_with_dropout(sizes, wanted), rngs=nnx.Rngs(config.seed), dtype=checkpoints.DTYPES[wanted.dtype], remat=wanted.remat)
+    if wanted.copy_init:
+        copy_init(model, seed=config.seed, twins=gazette_data.twins(tokenizer))
+    return model, tokenizer
+
+
+def prepare_data(config: TrainConfig, sizes: BartConfig, tokenizer: Tokenizer) -> Data:
+    """What the words of `config.data` mean for this kind of training."""
+    data, seed = config.data, config.seed
+    pairs = config.kind == "qagen"
+    if data.train.split(":")[0] == sources.GAZETTE:
+        evaluate = answer_sums(tokenizer.connector_id, gazette_data.TYPES) if pairs else likelihood_sums
+        training = gazette_batches(config, tokenizer, data.train, seed=seed, count=config.steps)
+        held_out = gazette_batches(
+            config, tokenizer, data.validation or "gazette:validation", seed=GAZETTE_VALIDATION_SEED,
+            count=GAZETTE_VALIDATION_BATCHES, training=False,
+        )  # fmt: skip
+        return Data(loader.indexed_batches(training), evaluate, [loader.own_rows(batch) for batch in held_out])
+    evaluate = answer_sums(tokenizer.connector_id, ("answer",)) if pairs else likelihood_sums
+    source_limit = min(LONGEST_SOURCE, sizes.max_position_embeddings, data.source_buckets[-1])
+    target_limit = min(data.max_target_tokens, sizes.max_position_embeddings, data.target_buckets[-1])
+    tokenise = Tokenise(tokenizer, source_limit=source_limit, target_limit=target_limit)
+    training = loader.training_batches(sources.open_sources(data.train, folder=data.folder), tokenise, data, seed=seed)
+    held_out = []
+    if data.validation:
+        texts = sources.open_sources(data.validation, folder=data.folder)
+        texts = First(texts, data.validation_rows or len(texts))
+        held_out = loader.evaluation_batches(texts, tokenise, data)
+    return Data(training, evaluate, held_out)
+
+
+def gazette_batches(config: TrainConfig, tokenizer: Tokenizer, word: str, *, seed: int, count: int, training: bool = True):
+    """Batches of Gazette for a QAGen or for a summarizer. Validation has no copying lessons, and no false references."""
+    split, rows = word.partition(":")[2] or "train", config.data.batch_size
+    common = {"seed": seed, "split": split, "count": count, "rows": rows}
+    if config.kind == "qagen":
+        lessons = config.data.copy_batches if training else 0
+        return gazette_data.QagenBatches(tokenizer, copy_batches=lessons, **common)
+    return gazette_data.SummaryBatches(tokenizer, false_share=config.data.false_share if training else 0.0, **common)
+
+
+def export(params: dict[str, jax.Array], model: Bart, tokenizer: Tokenizer, folder: Path, *, dtype: str) -> Path:
+    """Writes model and tokenizer where none was, or in place of the one there; the folder."""
+    if parallel.is_first_process():
+        skeleton, _ = take_apart(model)
+        block = {
+            "source_bos": tokenizer.source_bos,
+            "connector": tokenizer.connector,
+            "connector_id": tokenizer.connector_id,
+            "max_source_tokens": tokenizer.max_source_tokens,
+        }
+        partial = folder.with_name(folder.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        tensors = huggingface.export(skeleton.bart(params))
+        huggingface.save_huggingface(partial, model.config, tensors, extra={"quals_jax": block}, dtype=dtype)
+        tokenizer.save(partial)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    parallel.wait_for_all("exported")
+    return folder
+
+
+def _with_dropout(sizes: BartConfig, wanted: ModelConfig) -> BartConfig:
+    rates = {"dropout": wanted.dropout, "attention_dropout": wanted.attention_dropout}
+    return dataclasses.replace(sizes, **{name: rate for name, rate in rates.items() if rate != -1})
+
+
+def _connector_id(tokenizer: Tokenizer) -> int:
+    for number in range(tokenizer.size - 1, -1, -1):
+        if tokenizer.decode([number]) == CONNECTOR:
+            return number
+    raise ValueError(f"{tokenizer.folder}: the tokenizer has no entry {CONNECTOR!r} to stand between question and answer")
+
+
+def _flat(values: dict, prefix: str = "") -> dict:
+    flat = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat

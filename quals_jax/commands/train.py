@@ -1,0 +1,172 @@
+"""`train.py`: reads a configuration and the changes to it, trains, and turns every error of the user's into one line."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import sys
+from pathlib import Path
+
+HELP = "train a QAGen or a summarizer"
+USAGE = """usage: python train.py --config configs/NAME.py --workdir DIR [--config.PATH=VALUE ...]
+
+Trains what the configuration describes, and writes the result as a Hugging Face folder, DIR/model.
+Started again with the same arguments it goes on from the last checkpoint in DIR.
+
+  --config FILE          a Python file whose get_config() returns a TrainConfig (quals_jax/training/config.py)
+  --config.PATH=VALUE    changes a field, for example --config.optimizer.learning_rate=1e-5
+  --workdir DIR          checkpoints, metrics.jsonl and the result
+  --export best|last     writes DIR/model from that checkpoint, without training
+  --cpu_devices N        devices that the CPU is seen as; as many as it has cores trains fastest
+  --verbose              progress even where standard error is no terminal
+
+Several hosts (see docs/training.md):
+  --distributed          find the other processes by the cluster's own means (Slurm, a TPU pod)
+  --coordinator HOST:PORT --num_processes N --process_id I
+"""
+STOPPED = 143  # 128 + SIGTERM
+
+
+class UsageError(ValueError):
+    """Arguments that cannot be used."""
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the command; the exit status: 0 done, 1 the loss was not finite, 2 a user's error, 143 stopped by SIGTERM."""
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(USAGE, end="")
+        return 0 if arguments else 2
+    try:
+        config, options = parse(arguments)
+        return _run(config, options)
+    except (ValueError, TypeError, OSError) as error:
+        if isinstance(error, (TypeError, OSError)) and not _users(error):
+            raise
+        print(f"train.py: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+
+
+def _run(config, options) -> int:
+    import jax
+
+    from quals_jax import parallel
+
+    if options.cpu_devices:
+        jax.config.update("jax_num_cpu_devices", options.cpu_devices)
+    if config.model.dtype == "float64":
+        jax.config.update("jax_enable_x64", True)
+    parallel.start_processes(
+        coordinator=options.coordinator or "",
+        num_processes=options.num_processes,
+        process_id=options.process_id,
+        detect=options.distributed,
+    )
+    from quals_jax.commands import likelihood
+    from quals_jax.training.loop import Stopped
+
+    workdir = Path(options.workdir)
+    terminal = sys.stderr if options.verbose or sys.stderr.isatty() else None
+    try:
+        if options.export:
+            folder = likelihood.export_now(dataclasses.replace(config, export=options.export), workdir)
+        else:
+            folder = likelihood.run(config, workdir, terminal=terminal)
+    except FloatingPointError as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 1
+    except Stopped as stopped:
+        print(f"train.py: stopped after step {stopped}; the same command goes on from there", file=sys.stderr)
+        return STOPPED
+    if parallel.is_first_process():
+        print(folder)
+    return 0
+
+
+def parse(arguments: list[str]):
+    """The configuration with its changes, and the other options.
+
+    Raises:
+        UsageError: naming the argument, and for an unknown one the nearest that exists.
+    """
+    from absl import flags
+    from ml_collections import config_flags
+
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=["train.py", *arguments])
+    flags.DEFINE_string("workdir", None, "", flag_values=values)
+    flags.DEFINE_enum("export", None, ("best", "last"), "", flag_values=values)
+    flags.DEFINE_integer("cpu_devices", 0, "", lower_bound=0, flag_values=values)
+    flags.DEFINE_bool("verbose", False, "", flag_values=values)
+    flags.DEFINE_bool("distributed", False, "", flag_values=values)
+    flags.DEFINE_string("coordinator", None, "", flag_values=values)
+    flags.DEFINE_integer("num_processes", 0, "", flag_values=values)
+    flags.DEFINE_integer("process_id", -1, "", flag_values=values)
+    path = _config_file(arguments)
+    try:
+        rest = values(["train.py", *arguments])
+    except KeyError as error:
+        raise UsageError(_unknown_field(arguments, path, error)) from None
+    except flags.UnrecognizedFlagError as error:
+        raise UsageError(_unknown_flag(error.flagname, list(values))) from None
+    except (flags.Error, OSError, ValueError, TypeError, AttributeError) as error:
+        raise UsageError(str(error)) from None
+    if len(rest) > 1:
+        raise UsageError(f"{rest[1]!r} is no flag")
+    if not values.workdir:
+        raise UsageError("--workdir is missing: where checkpoints and the result go")
+    config = values.config
+    config.validate()
+    return config, values
+
+
+def _config_file(arguments: list[str]) -> Path:
+    for number, argument in enumerate(arguments):
+        name, equals, value = argument.lstrip("-").partition("=")
+        if name == "config" and argument.startswith("-"):
+            path = Path(value if equals else "".join(arguments[number + 1 : number + 2]))
+            if not path.is_file():
+                raise UsageError(f"--config {path}: there is no such file")
+            return path
+    raise UsageError("--config is missing: a file such as configs/gazette_qagen.py")
+
+
+def _unknown_field(arguments: list[str], path: Path, error: KeyError) -> str:
+    """Names the unknown field and the nearest that exists."""
+    import runpy
+
+    known = list(_paths(runpy.run_path(str(path))["get_config"]()))
+    for argument in arguments:
+        name = argument.lstrip("-").partition("=")[0]
+        if name.startswith("config.") and name.removeprefix("config.") not in known:
+            return f"--{name}: the configuration has no such field{_nearest(name.removeprefix('config.'), known)}"
+    return str(error)
+
+
+def _unknown_flag(name: str, known: list[str]) -> str:
+    return f"--{name}: there is no such flag{_nearest(name, known)}"
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    # The last part first: `--config.learning_rate` means `optimizer.learning_rate`.
+    ends = [path for path in known if path.split(".")[-1] == name.split(".")[-1]]
+    near = ends or difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return f"; the nearest is {near[0]}" if near else ""
+
+
+def _paths(config, prefix: str = ""):
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        yield prefix + field.name
+        if dataclasses.is_dataclass(value):
+            yield from _paths(value, f"{prefix}{field.name}.")
+
+
+def _users(error: Exception) -> bool:
+    """Whether an error of the system's comes of what the user asked for: a path, or a full disk."""
+    return isinstance(error, OSError) and error.errno is not None
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,99 @@
+"""Checkpoints of a run: the train state and the position in the data, in one; written while training goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax
+from jax.sharding import NamedSharding
+
+from quals_jax.training.state import TrainState
+
+LOSS = "validation_loss"
+
+
+class Checkpoints:
+    """The last `keep` checkpoints in a folder, and the one with the lowest validation loss.
+
+    A checkpoint that was being written when the process died is not seen again.
+    """
+
+    def __init__(self, folder: Path, *, keep: int):
+        import orbax.checkpoint as ocp
+        from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
+
+        best = BestN(get_metric_fn=lambda metrics: -metrics[LOSS], n=1, keep_checkpoints_without_metrics=False)
+        self.manager = ocp.CheckpointManager(
+            folder.absolute(),
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=AnyPreservationPolicy([LatestN(keep), best]),
+                best_fn=lambda metrics: metrics[LOSS],
+                best_mode="min",
+                cleanup_tmp_directories=True,
+            ),
+            item_names=("state", "data"),
+        )
+
+    def save(self, state: TrainState, iterator, *, validation_loss: float | None = None) -> None:
+        """Begins to write a checkpoint; `validation_loss` if it is the lowest so far. Written once, a step is not written again."""
+        import grain
+        import orbax.checkpoint as ocp
+
+        step = int(state.step)
+        if step in self.manager.all_steps():
+            return
+        self.manager.save(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(state), data=grain.checkpoint.CheckpointSave(iterator)
+            ),
+            metrics=None if validation_loss is None else {LOSS: validation_loss},
+        )
+
+    def restore(self, shapes: TrainState, shardings: TrainState, iterator=None, *, best: bool = False) -> TrainState | None:
+        """The last state (or the best), on its devices; None if there is none. `iterator` goes on from where it was then.
+
+        Raises:
+            ValueError: if what was saved does not fit.
+        """
+        import grain
+        import orbax.checkpoint as ocp
+
+        step = self.best_step() if best else self.manager.latest_step()
+        if step is None:
+            return None
+        wanted = jax.tree.map(_abstract, shapes, shardings)
+        args = {"state": ocp.args.StandardRestore(wanted)}
+        if iterator is not None:
+            args["data"] = grain.checkpoint.CheckpointRestore(iterator)
+        return self.manager.restore(step, args=ocp.args.Composite(**args))["state"]
+
+    def best_step(self) -> int | None:
+        """The step of the checkpoint with the lowest validation loss; without validation the last."""
+        steps = [info for info in self._infos() if info[1] is not None]
+        return min(steps, key=lambda info: info[1])[0] if steps else self.manager.latest_step()
+
+    def best_loss(self) -> float:
+        return min((loss for _, loss in self._infos() if loss is not None), default=float("inf"))
+
+    def _infos(self) -> list[tuple[int, float | None]]:
+        infos = []
+        for step in self.manager.all_steps():
+            metrics = self.manager.metrics(step)
+            infos.append((step, metrics[LOSS] if metrics else None))
+        return infos
+
+    def wait(self) -> None:
+        """Returns when everything begun is on disk."""
+        self.manager.wait_until_finished()
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(self, *error) -> None:
+        """Waits as well: a checkpoint half written at the end of the process would be lost."""
+        self.manager.close()
+
+
+def _abstract(shape: jax.ShapeDtypeStruct, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding)

@@ -1,0 +1,91 @@
+"""What a run says of itself: a JSON line now and then, and a line of progress on a terminal."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TextIO
+
+import jax
+import numpy as np
+
+from quals_jax.training.losses import Sums
+
+
+def means(sums: list[Sums]) -> dict[str, float]:
+    """Numerators and denominators of all batches added up, then divided once; a mean over nothing is left out."""
+    totals: dict[str, np.ndarray] = {}
+    for one in jax.device_get(sums):
+        for name, pair in one.items():
+            totals[name] = totals.get(name, 0) + np.array(pair, np.float64)
+    return {name: float(total[0] / total[1]) for name, total in totals.items() if total[1]}
+
+
+class Journal:
+    """`metrics.jsonl`, and progress on `terminal` (None: silent)."""
+
+    def __init__(self, path: Path | None, *, steps: int, terminal: TextIO | None = None):
+        self.path = path
+        self.steps = steps
+        self.terminal = terminal
+        self.started = self.marked = time.monotonic()
+        self.first_step = self.marked_step = 0
+        self.tokens = 0
+        self.sums: list[Sums] = []
+
+    def begin(self, step: int) -> None:
+        """Forgets what a stopped run wrote of steps after the one that this run goes on from."""
+        self.first_step = self.marked_step = step
+        self.started = self.marked = time.monotonic()
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        kept = []
+        if self.path.exists():
+            for line in self.path.read_text(encoding="utf-8").splitlines(keepends=True):
+                try:
+                    kept += [line] if json.loads(line)["step"] <= step else []
+                except ValueError:
+                    continue  # a line cut off by the end of the process
+        self.path.write_text("".join(kept), encoding="utf-8")
+
+    def add(self, sums: Sums, tokens: int) -> None:
+        self.sums.append(sums)
+        self.tokens += tokens
+
+    def log(self, step: int, **values) -> dict[str, float]:
+        """Writes the means since the last line; waits for the device."""
+        now_means = means(self.sums)
+        now = time.monotonic()
+        seconds = max(now - self.marked, 1e-9)
+        row = {
+            "step": step,
+            **now_means,
+            **values,
+            "tokens_per_second": round(self.tokens / seconds, 1),
+            "seconds_per_step": round(seconds / max(step - self.marked_step, 1), 5),
+        }
+        self.write(row)
+        left = (self.steps - step) * (now - self.started) / max(step - self.first_step, 1)
+        self.say(
+            f"step {step}/{self.steps}  loss {row.get('loss', float('nan')):.4f}  {row['tokens_per_second']:,.0f} tokens/s"
+            f"  {clock(left)} left"
+        )
+        self.sums, self.tokens, self.marked, self.marked_step = [], 0, time.monotonic(), step
+        return row
+
+    def write(self, row: dict) -> None:
+        if self.path is not None:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+
+    def say(self, line: str) -> None:
+        if self.terminal is not None:
+            print(line, file=self.terminal, flush=True)
+
+
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds: "1:02:03"."""
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"

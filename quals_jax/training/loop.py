@@ -1,0 +1,175 @@
+"""The train loop, from top to bottom."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from quals_jax import parallel
+from quals_jax.models.bart import Bart
+from quals_jax.training.checkpoint import LOSS, Checkpoints
+from quals_jax.training.config import TrainConfig
+from quals_jax.training.journal import Journal, means
+from quals_jax.training.losses import Batch, Loss
+from quals_jax.training.optimizer import make_optimizer, make_schedule
+from quals_jax.training.state import TrainState, new_state, take_apart
+from quals_jax.training.step import compile_eval_step, compile_train_step, make_train_step
+
+PAD_ID = 1
+ASK_EVERY = 10  # steps between questions to the other processes, whether one was told to stop
+
+
+class Stopped(Exception):
+    """The run was told to stop, and has saved. The argument is the number of steps made."""
+
+
+def train(
+    config: TrainConfig,
+    workdir: Path,
+    *,
+    model: Bart,
+    loss: Loss,
+    batches: Iterable[Batch],
+    evaluate: Callable | None = None,
+    evaluation_batches: Sequence[Batch] = (),
+    journal: Journal,
+    mesh: Mesh | None = None,
+) -> dict[str, jax.Array]:
+    """The parameters after the last step, or (`config.export` "best") those with the lowest validation loss.
+
+    Goes on from the last checkpoint in `workdir`, if there is one. `loss` and `evaluate` are those of losses.py, or like them;
+    `batches` is a Grain dataset.
+
+    Raises:
+        FloatingPointError: naming the first step whose loss or gradient was not finite.
+        Stopped: after SIGTERM, when everything is saved.
+    """
+    # The model as parameters, the state's shape, and how it lies on the devices.
+    mesh = parallel.make_mesh() if mesh is None else mesh
+    skeleton, params = take_apart(model)
+    optimizer = make_optimizer(config.optimizer, config.steps)
+    schedule = make_schedule(config.optimizer, config.steps)
+    shapes = jax.eval_shape(lambda params: new_state(params, optimizer, config.seed), params)
+    shardings = parallel.state_shardings(shapes, mesh, shard_params=config.model.shard_params)
+
+    # The two programs.
+    parts = config.optimizer.accumulate
+    dropout = max(model.config.dropout, model.config.attention_dropout, model.config.activation_dropout) > 0
+    step_function = make_train_step(skeleton, loss, optimizer, accumulate=parts, dropout=dropout)
+    train_step = compile_train_step(step_function, mesh, shardings)
+    eval_step = compile_eval_step(skeleton, evaluate, mesh, shardings) if evaluate and evaluation_batches else None
+
+    with Checkpoints(workdir / "checkpoints", keep=config.keep) as checkpoints, stop_signal() as stop:
+        # Where to start: the last checkpoint, with its position in the data; or the beginning.
+        iterator = iter(batches)
+        state = checkpoints.restore(shapes, shardings, iterator)
+        if state is None:
+            state = parallel.place(new_state(params, optimizer, config.seed), shardings)
+        step, lowest, saved_at = int(state.step), checkpoints.best_loss(), time.monotonic()
+        journal.begin(step)
+
+        while step < config.steps:
+            batch = next(iterator)
+            state, sums = train_step(state, parallel.shard_rows(batch, mesh, parts=parts))
+            step += 1
+            journal.add(sums, count_tokens(batch) * parallel.process_count())
+            last = step == config.steps
+
+            if last or step % config.log_every == 0:
+                journal.log(step, learning_rate=float(schedule(step - 1)))
+                require_finite(state)
+
+            improved = None
+            if eval_step and (last or (config.eval_every and step % config.eval_every == 0)):
+                require_finite(state)
+                row = evaluate_all(eval_step, state, evaluation_batches, mesh)
+                journal.write({"step": step, LOSS: row["nll"], **{f"validation/{name}": row[name] for name in row}})
+                journal.say(f"step {step}/{config.steps}  validation loss {row['nll']:.4f}")
+                if row["nll"] < lowest:
+                    improved = lowest = row["nll"]
+
+            # All processes must decide alike, so with several of them a clock or a signal is asked about only now and then.
+            ask = step % ASK_EVERY == 0 or parallel.process_count() == 1
+            late = bool(config.checkpoint_minutes) and time.monotonic() - saved_at > 60 * config.checkpoint_minutes
+            stopping = ask and parallel.any_process(stop.asked)
+            overdue = ask and parallel.any_process(late)
+            if last or stopping or overdue or improved is not None or step % config.checkpoint_every == 0:
+                require_finite(state)
+                checkpoints.save(state, iterator, validation_loss=improved)
+                saved_at = time.monotonic()
+            if stopping and not last:
+                raise Stopped(step)
+
+        checkpoints.wait()
+        if config.export == "best":
+            state = checkpoints.restore(shapes, shardings, best=True)
+        return parallel.on_host(state.params)
+
+
+def load_best(config: TrainConfig, workdir: Path, *, model: Bart, mesh: Mesh | None = None) -> dict[str, jax.Array]:
+    """The parameters of the checkpoint that `config.export` names.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    mesh = parallel.make_mesh() if mesh is None else mesh
+    _, params = take_apart(model)
+    optimizer = make_optimizer(config.optimizer, config.steps)
+    shapes = jax.eval_shape(lambda params: new_state(params, optimizer, config.seed), params)
+    shardings = parallel.state_shardings(shapes, mesh, shard_params=config.model.shard_params)
+    with Checkpoints(workdir / "checkpoints", keep=config.keep) as checkpoints:
+        state = checkpoints.restore(shapes, shardings, best=config.export == "best")
+    if state is None:
+        raise ValueError(f"{workdir} holds no checkpoint")
+    return parallel.on_host(state.params)
+
+
+def evaluate_all(eval_step: Callable, state: TrainState, batches: Sequence[Batch], mesh: Mesh) -> dict[str, float]:
+    """Means over all the batches; waits for the device."""
+    return means([eval_step(state.params, parallel.shard_rows(batch, mesh)) for batch in batches])
+
+
+def require_finite(state: TrainState) -> None:
+    """Raises FloatingPointError naming the first bad step; waits for the device."""
+    bad = int(state.bad_step)
+    if bad >= 0:
+        raise FloatingPointError(
+            f"the loss or its gradient was not finite in step {bad + 1}; the last checkpoint is from before it."
+            " A lower learning rate, a longer warm-up or float32 may help"
+        )
+
+
+def count_tokens(batch: Batch) -> int:
+    """Source and target tokens of a batch, padding apart."""
+    names = ("source_ids", "target_ids")
+    return sum(int(np.sum(part[name] != PAD_ID)) for part in batch.values() for name in names if name in part)
+
+
+class _Stop:
+    asked = False
+
+
+@contextmanager
+def stop_signal():
+    """Yields an object whose `asked` becomes true with SIGTERM: the loop then saves and ends."""
+    stop = _Stop()
+
+    def ask(number, frame):
+        stop.asked = True
+
+    try:
+        before = signal.signal(signal.SIGTERM, ask)
+    except ValueError:  # not in the main thread: no signals there
+        yield stop
+        return
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGTERM, before)
