@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from quals_jax.pairs import QAPair, split_pair
 from quals_jax.tokenizer import Tokenizer
 
 EMBEDDED = Path(__file__).parent / "assets" / "gazette_qagen"
+DISTRIBUTION = "quals_distribution.json"  # beside a model: QUALS of reference summaries, sorted
 TARGET_BUCKETS = (16, 32, 64, 128, 256, 512, 1024)
 PAIRS_AT_ONCE = 16  # decoded together against one document; more go in blocks, so that attention stays small
 LOGITS_AT_ONCE = 2**24  # numbers; [batch, pair, target, vocab] would be gigabytes
@@ -87,7 +89,7 @@ class QAGen:
 
     def __init__(
         self, model: Bart, tokenizer: Tokenizer, *, search: SearchConfig | None = None, batch_size: int = 8, name: str = "model", fingerprint: str = "",
-        devices: Sequence[jax.Device] | None = None,
+        devices: Sequence[jax.Device] | None = None, reference_quals: Sequence[float] | None = None,
     ):  # fmt: skip
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
@@ -99,6 +101,8 @@ class QAGen:
         if self.search.max_length + 1 > longest:
             raise ValueError(f"max_length is {self.search.max_length}; the model has positions for {longest - 1}")
         self.batch_size, self.name, self.fingerprint = batch_size, name, fingerprint
+        self.reference_quals = None if reference_quals is None else np.sort(np.asarray(reference_quals, np.float64))
+        self._document_tokens = self._document_positions = 0
         self.mesh = parallel.make_mesh(devices or jax.local_devices())
         graph, params = nnx.split(model)
         self._params = parallel.replicate(params, self.mesh)
@@ -123,9 +127,11 @@ class QAGen:
         from quals_jax.checkpoints import load_checkpoint
 
         checkpoint = load_checkpoint(path or EMBEDDED, tokenizer=tokenizer, dtype=dtype)
+        distribution = checkpoint.folder / DISTRIBUTION
+        reference = json.loads(distribution.read_text())["quals"] if distribution.exists() else None
         return cls(
             checkpoint.model, checkpoint.tokenizer, search=search, batch_size=batch_size, name=checkpoint.name,
-            fingerprint=checkpoint.fingerprint, devices=devices,
+            fingerprint=checkpoint.fingerprint, devices=devices, reference_quals=reference,
         )  # fmt: skip
 
     def generate(self, summaries: Sequence[str]) -> list[list[QAPair]]:
@@ -172,6 +178,8 @@ class QAGen:
 
         def run(rows: list[int], shape):
             source, pairs, target = shape
+            self._document_tokens += sum(len(sources[tasks[row][0]]) for row in rows)
+            self._document_positions += len(rows) * source
             ids, _ = pad([sources[tasks[row][0]] for row in rows] + [[]] * (self._rows - len(rows)), source)
             targets = np.full((self._rows, pairs, target), self.config.pad_token_id, np.int32)
             for place, row in enumerate(rows):
@@ -186,6 +194,11 @@ class QAGen:
                 for offset, ids in enumerate(tokens):
                     results[number][start + offset] = logprobs[place, offset, : len(ids)]
         return results
+
+    @property
+    def padding(self) -> float:
+        """The share of padding among all document positions scored so far."""
+        return 1 - self._document_tokens / max(self._document_positions, 1)
 
     @property
     def _rows(self) -> int:

@@ -92,6 +92,13 @@ class Quals:
             documents, summaries = zip(*block, strict=True)
             yield from self.score(documents, summaries)
 
+    def percentile(self, quals: float | None) -> float | None:
+        """The percentage of reference summaries that score lower, if the model came with their distribution."""
+        reference = self.qagen.reference_quals
+        if quals is None or reference is None:
+            return None
+        return round(100 * float(np.searchsorted(reference, quals) / len(reference)), 1)
+
     @property
     def signature(self) -> str:
         """All that changes the number, so that it can be repeated."""

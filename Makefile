@@ -1,0 +1,50 @@
+# Every target sets up what it needs; a second run installs nothing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.setup
+TRAIN := $(VENV)/.train
+TEST := $(VENV)/.test
+REQUIREMENTS := pyproject.toml constraints.txt
+
+.PHONY: setup score test train bench soak lint clean
+
+setup: $(SETUP)
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+
+$(SETUP): $(REQUIREMENTS) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	touch $@
+
+$(TRAIN): $(SETUP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train]'
+	touch $@
+
+$(TEST): $(TRAIN)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,test]'
+	touch $@
+
+score: $(SETUP)
+	$(BIN)/python score.py --input examples/gazette.jsonl --output out/scores.jsonl --report out/report.html --overwrite
+	$(BIN)/python examples/check_mean.py README.md out/scores.jsonl
+
+test: $(TEST)
+	$(BIN)/python -m pytest
+
+lint: $(TEST)
+	$(BIN)/ruff check .
+
+train: $(TRAIN)
+	$(BIN)/python train.py --config configs/gazette_conseq_miniature.py --workdir work/miniature
+
+bench: $(TRAIN)
+	$(BIN)/python benchmarks/run.py
+
+soak: $(TEST)
+	$(BIN)/python -m pytest tests/soak --run-soak
+
+clean:
+	rm -rf out work build

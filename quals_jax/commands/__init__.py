@@ -1,0 +1,13 @@
+"""The commands: one module each, imported when it is run. `python -m quals_jax` lists them."""
+
+COMMANDS = {
+    "score": "score summaries against documents (the same as score.py)",
+    "compare": "compare two outputs of score.py: difference, interval, significance",
+    "merge": "join the outputs of sharded runs of score.py",
+    "train": "train a QAGen or a summarizer, or run ConSeq (the same as train.py)",
+    "evaluate": "evaluate summarizers: ROUGE, QUALS, and on Gazette the oracle",
+    "evaluate_metric": "how well QUALS and others tell true from false summaries of Gazette",
+    "rerank": "of several summaries of a document, pick the one with the best QUALS",
+    "gazette": "print stories of the embedded newspaper, or write rows for score.py",
+    "gazette_tokenizer": "write Gazette's tokenizer",
+}

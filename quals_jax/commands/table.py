@@ -1,0 +1,79 @@
+"""The table at the end of a scoring run, made from its rows in one pass."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from array import array
+from collections.abc import Iterable
+
+from quals_jax.statistics import interval_of_mean
+
+WORST = 5
+WIDTH = 100
+
+
+class Summary:
+    """What the rows of an output add up to."""
+
+    def __init__(self):
+        self.scores = array("d")
+        self.without_pairs = self.truncated = self.longer_than_document = self.answers = 0
+        self._worst: list = []
+        self._count = 0
+
+    def add(self, row: dict) -> None:
+        """Counts one output row."""
+        self._count += 1
+        self.truncated += row["truncated"]
+        self.longer_than_document += len(row["summary"]) > len(row["document"])
+        self.answers += row["num_pairs"]
+        if row["quals"] is None:
+            self.without_pairs += 1
+            return
+        self.scores.append(row["quals"])
+        pair = min(row["pairs"], key=lambda pair: pair["score"])
+        entry = (-row["quals"], -self._count, row["id"], row["summary"], pair["question"], pair["answer"], pair["score"])
+        heapq.heappush(self._worst, entry)
+        if len(self._worst) > WORST:
+            heapq.heappop(self._worst)
+
+    @classmethod
+    def of_lines(cls, lines: Iterable[str]) -> Summary:
+        summary = cls()
+        for line in lines:
+            summary.add(json.loads(line))
+        return summary
+
+    @property
+    def mean(self) -> float | None:
+        return sum(self.scores) / len(self.scores) if self.scores else None
+
+    def lines(self, signature: str, *, skipped: int = 0, notes: Iterable[str] = ()) -> list[str]:
+        """The table, and as its last line the mean with its signature."""
+        total = self._count
+        lines = [f"summaries      {total}"]
+        lines.append(f"without pairs  {self.without_pairs} ({self.without_pairs / max(total, 1):.1%}): no score")
+        lines.append(f"cut documents  {self.truncated}: longer than the model reads")
+        if skipped:
+            lines.append(f"skipped rows   {skipped}: see --on_error")
+        if self.scores:
+            low, high = interval_of_mean(self.scores)
+            lines.append(f"mean           {self.mean:.3f}, 95% interval {low:.3f} to {high:.3f} (near 0: supported, far below: not)")
+            lines += ["", "worst summaries, each with its worst question"]
+            for loss, _, id, text, question, answer, score in sorted(self._worst, reverse=True):
+                lines.append(f"  {-loss:7.3f}  {_short(id, 28)}  {_short(text, WIDTH)}")
+                lines.append(f"  {score:7.3f}  {_short(question.strip(), 60)} -> {_short(answer.strip(), 30)}")
+        if self.longer_than_document * 2 > total:
+            notes = [*notes, "most summaries are longer than their documents: were the two exchanged?"]
+        if total and not self.answers:
+            notes = [*notes, "no pair could be used: is the model a QAGen, and does its connector fit? (a summarizer writes no questions)"]
+        lines += ["", *(f"note: {note}" for note in notes)] if notes else [""]
+        mean = "none" if self.mean is None else f"{self.mean:.3f}"
+        lines.append(f"QUALS = {mean} (n = {len(self.scores)}) | {signature}")
+        return lines
+
+
+def _short(value: object, width: int) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= width else text[: width - 1] + "…"
