@@ -3,4 +3,43 @@
 import os
 
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+# Nearly all the time of these tests is compilation: without optimizing it is a fifth.
+QUICK = " --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8" + QUICK
+
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """What the released PyTorch implementation computed."""
+    return ROOT / "tests" / "golden"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Material that is not committed: the goldens' checkpoint files and public data."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("../shared is not there")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bpe(shared) -> Path:
+    """The public BPE files of BART."""
+    return shared / "data" / "bart-bpe"
+
+
+@pytest.fixture(scope="session")
+def tiny_bart(golden):
+    """The goldens' model, in float32."""
+    from quals_jax.checkpoints import fill
+    from quals_jax.checkpoints.huggingface import load_huggingface
+
+    config, tensors, _ = load_huggingface(golden / "tiny_bart_hf")
+    return fill(config, tensors)
