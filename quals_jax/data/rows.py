@@ -128,11 +128,15 @@ def _csv_rows(path: str, lines, separator: str) -> Iterator[Row | RowError]:
         names = reader.fieldnames or []
         missing = [name for name in ("document", "summary") if name not in names]
         if missing:
-            raise RowError(f"{path}, line 1: the header has no column {missing[0]!r}; it has {', '.join(map(repr, names)) or 'none'}")
+            raise RowError(
+                f"{path}, line 1: the header has no column {missing[0]!r}; it has {', '.join(map(repr, names)) or 'none'}"
+            )
         for number, values in enumerate(reader):
             try:
                 if None in values or None in values.values():
-                    raise RowError(f"{path}, line {reader.line_num}: has another number of columns than the header, {len(names)}")
+                    raise RowError(
+                        f"{path}, line {reader.line_num}: has another number of columns than the header, {len(names)}"
+                    )
                 yield _row(values, number, path, reader.line_num)
             except RowError as error:
                 yield error
