@@ -1,7 +1,7 @@
 """The embedded QAGen: a small BART that asks and answers about Gazette, trained from nothing.
 
-Source: training-notes of this project: copying lessons first, then whole documents and summaries, one optimizer throughout, the
-learning rate late and slowly to 0.
+Source: training-notes of this project: copying lessons first, then whole documents and summaries, one optimizer
+throughout, the learning rate late and slowly to 0.
 
     python train.py --config configs/gazette_qagen.py --workdir out/qagen --cpu_devices 2
 """

@@ -1,7 +1,7 @@
 """Devices and processes: the mesh, how arrays lie on it, and how several hosts start and agree.
 
-The only file that knows how many devices there are. Everything else is written for one batch of rows; here that batch is
-padded to a multiple of the devices, cut, and put on them.
+The only file that knows how many devices there are. Everything else is written for one batch of rows; here that batch
+is padded to a multiple of the devices, cut, and put on them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def local_mesh() -> Mesh:
 
 
 def pad_rows(tree, multiple: int, *, fill: int = 1):
-    """The arrays with rows of `fill` (padding's id) added until their number is a multiple: such rows hold no tokens."""
+    """The arrays with rows of `fill` (padding's id: no tokens) added until their number is a multiple."""
 
     def pad(array):
         array = np.asarray(array)
@@ -76,7 +76,8 @@ def state_shardings(shapes, mesh: Mesh, *, shard_params: bool):
     """A sharding for every array of a train state.
 
     Whole on every device; with `shard_params` a parameter, and what the optimizer keeps for it, is cut along its
-    longest axis that the number of devices divides. (BART's 50,265 tokens are divided by little: the embedding is cut along `model`.)
+    longest axis that the number of devices divides. (BART's 50,265 tokens are divided by little: the embedding is cut
+    along `model`.)
     """
 
     def spec(shape) -> PartitionSpec:
@@ -105,7 +106,9 @@ def map_rows(function: Callable, mesh: Mesh) -> Callable:
     return mapped
 
 
-def start_processes(*, coordinator: str = "", num_processes: int = 0, process_id: int = -1, detect: bool = False) -> None:
+def start_processes(
+    *, coordinator: str = "", num_processes: int = 0, process_id: int = -1, detect: bool = False
+) -> None:
     """Joins the other processes of the job, if there are any: by address, or as the cluster (Slurm, a TPU pod) says.
 
     Raises:

@@ -46,8 +46,8 @@ def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None) -
     """Trains, or goes on training, and writes the folder WORKDIR/model; its path.
 
     Raises:
-        ValueError: for anything in the configuration, the data or the checkpoint that cannot be used, or a `workdir` of other settings.
-        FloatingPointError, Stopped: as `train` does.
+        ValueError: for anything in the configuration, the data or the checkpoint that cannot be used, or a `workdir`
+        of other settings. FloatingPointError, Stopped: as `train` does.
     """
     config.validate()
     claim(config, workdir)
@@ -91,7 +91,8 @@ def claim(config: TrainConfig, workdir: Path) -> None:
             other = _flat(found).get(name)
             if name not in UNCHECKED and other != value:
                 raise ValueError(
-                    f"{workdir} holds a run with {name}={other!r}, not {value!r}; give another --workdir, or remove this one"
+                    f"{workdir} holds a run with {name}={other!r}, not {value!r};"
+                    " give another --workdir, or remove this one"
                 )
     if parallel.is_first_process():
         workdir.mkdir(parents=True, exist_ok=True)
@@ -121,7 +122,12 @@ def prepare_model(config: TrainConfig) -> tuple[Bart, Tokenizer]:
         decoder_ffn_dim=wanted.ffn_dim,
         max_position_embeddings=wanted.max_positions,
     )
-    model = Bart(_with_dropout(sizes, wanted), rngs=nnx.Rngs(config.seed), dtype=checkpoints.DTYPES[wanted.dtype], remat=wanted.remat)
+    model = Bart(
+        _with_dropout(sizes, wanted),
+        rngs=nnx.Rngs(config.seed),
+        dtype=checkpoints.DTYPES[wanted.dtype],
+        remat=wanted.remat,
+    )
     if wanted.copy_init:
         copy_init(model, seed=config.seed, twins=gazette_data.twins(tokenizer))
     return model, tokenizer
@@ -152,8 +158,10 @@ def prepare_data(config: TrainConfig, sizes: BartConfig, tokenizer: Tokenizer) -
     return Data(training, evaluate, held_out)
 
 
-def gazette_batches(config: TrainConfig, tokenizer: Tokenizer, word: str, *, seed: int, count: int, training: bool = True):
-    """Batches of Gazette for a QAGen or for a summarizer. Validation has no copying lessons, and no false references."""
+def gazette_batches(
+    config: TrainConfig, tokenizer: Tokenizer, word: str, *, seed: int, count: int, training: bool = True
+):
+    """Batches of Gazette for a QAGen or a summarizer. Validation has no copying lessons, and no false references."""
     split, rows = word.partition(":")[2] or "train", config.data.batch_size
     common = {"seed": seed, "split": split, "count": count, "rows": rows}
     if config.kind == "qagen":
@@ -192,7 +200,9 @@ def _connector_id(tokenizer: Tokenizer) -> int:
     for number in range(tokenizer.size - 1, -1, -1):
         if tokenizer.decode([number]) == CONNECTOR:
             return number
-    raise ValueError(f"{tokenizer.folder}: the tokenizer has no entry {CONNECTOR!r} to stand between question and answer")
+    raise ValueError(
+        f"{tokenizer.folder}: the tokenizer has no entry {CONNECTOR!r} to stand between question and answer"
+    )
 
 
 def _flat(values: dict, prefix: str = "") -> dict:

@@ -1,4 +1,4 @@
-"""`train.py`: reads a configuration and the changes to it, trains, and turns every error of the user's into one line."""
+"""`train.py`: reads a configuration and the changes to it, trains, and turns every user's error into one line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class UsageError(ValueError):
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the command; the exit status: 0 done, 1 the loss was not finite, 2 a user's error, 143 stopped by SIGTERM."""
+    """Runs the command; the exit status: 0 done, 1 a loss not finite, 2 a user's error, 143 stopped by SIGTERM."""
     if not arguments or {"-h", "--help"} & set(arguments):
         print(USAGE, end="")
         return 0 if arguments else 2

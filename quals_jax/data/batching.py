@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,7 +29,7 @@ def bucket(length: int, buckets: Sequence[int]) -> int:
 
 def pad(
     rows: Sequence[Sequence[int]], length: int, pad_id: int = PAD_ID
-) -> tuple[Int[np.ndarray, "batch length"], Int[np.ndarray, "batch"]]:  # noqa: F821, UP037
+) -> tuple[Int[np.ndarray, "batch length"], Int[np.ndarray, "batch"]]:
     """The rows side by side, padded on the right, and their lengths.
 
     Raises:
@@ -45,7 +46,7 @@ def pad(
 
 @dataclass(frozen=True)
 class Example:
-    """A text and its targets, as ids that end in the end of sentence. `types` numbers the type of every target, if there are types."""
+    """A text and its targets, as ids that end in the end of sentence; `types` numbers the targets' types, if any."""
 
     source: list[int]
     targets: tuple[list[int], ...]
@@ -59,14 +60,15 @@ def split_targets(example: Example, most: int) -> list[Example]:
     edges = [total * copy // copies for copy in range(copies + 1)]
     return [
         Example(example.source, example.targets[start:end], example.types[start:end])
-        for start, end in zip(edges, edges[1:], strict=False)
+        for start, end in itertools.pairwise(edges)
     ]
 
 
 def stack(
     examples: Sequence[Example], *, rows: int, source: int, pair: int, target: int, with_types: bool = False
 ) -> dict[str, Int[np.ndarray, "..."]]:
-    """`source_ids` [rows, source] and `target_ids` [rows, pair, target] (and `type_ids` [rows, pair]); what is missing is padding.
+    """`source_ids` [rows, source] and `target_ids` [rows, pair, target] (and `type_ids` [rows, pair]); what is missing
+    is padding.
 
     Raises:
         ValueError: if an example does not fit.

@@ -1,4 +1,4 @@
-"""Batches of Gazette, each made from its number alone: stories never repeat, and the position in the data is one number."""
+"""Batches of Gazette, each made from its number alone: no story comes twice, and where a run is is one number."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ TYPES = (kind.PERSON, kind.PLACE, kind.ORGANISATION, kind.SUM, kind.NUMBER, kind
 
 
 class QagenBatches(Sequence):
-    """Batch number `index`: `documents` with a pair of every fact, and `summaries` of other stories with the pairs that they answer.
+    """Batch number `index`: `documents` with a pair of every fact, and `summaries` of other stories with the pairs
+    that they answer.
 
-    The first `copy_batches` are copying lessons instead: sources are summaries, or lists of fresh names and numbers, targets spans of them.
-    Without them the answers are not learnt (training-notes).
+    The first `copy_batches` are copying lessons instead: sources are summaries, or lists of fresh names and numbers,
+    targets spans of them. Without them the answers are not learnt (training-notes).
     """
 
     def __init__(self, tokenizer: Tokenizer, *, seed: int, split: str, count: int, rows: int, copy_batches: int = 0):
@@ -88,9 +89,7 @@ class QagenBatches(Sequence):
 class SummaryBatches(Sequence):
     """Batch number `index` for a summarizer: documents and one reference each, of which `false_share` are false."""
 
-    def __init__(
-        self, tokenizer: Tokenizer, *, seed: int, split: str, count: int, rows: int, false_share: float = 0.0
-    ):
+    def __init__(self, tokenizer: Tokenizer, *, seed: int, split: str, count: int, rows: int, false_share: float = 0.0):
         self.tokenizer = tokenizer
         self.seed, self.split, self.count = seed, split, count
         self.rows, self.false_share = rows, false_share
@@ -113,7 +112,7 @@ class SummaryBatches(Sequence):
 
 
 def chosen_questions(story: gazette.Story, generator: random.Random, *, in_summary: bool) -> list[gazette.Question]:
-    """The questions to ask about a document (one wording for every fact) or its summary (two, of the facts told), in random order."""
+    """In random order: a question about every fact of a document, or two about every fact that the summary tells."""
     by_slot: dict[str, list[gazette.Question]] = {}
     for question in story.questions:
         if question.in_summary or not in_summary:

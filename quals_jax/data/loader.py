@@ -1,4 +1,4 @@
-"""Batches through Grain: shuffled, cut to static shapes, shared out over processes, and able to go on where they stopped."""
+"""Batches through Grain: shuffled, of static shapes, shared out over processes, able to go on where they stopped."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def indexed_batches(batches: Sequence[dict]):
     """A Grain dataset of batches that can be made from their number alone."""
     import grain
 
-    return _in_background(grain.MapDataset.source(batches).to_iter_dataset(grain.ReadOptions(1, PREFETCHED)), flat=False)
+    return _in_background(
+        grain.MapDataset.source(batches).to_iter_dataset(grain.ReadOptions(1, PREFETCHED)), flat=False
+    )
 
 
 def cut_window(examples: Sequence[Example], config: DataConfig) -> list[dict]:
@@ -79,7 +81,10 @@ def own_rows(batch: dict) -> dict:
     count, index = parallel.process_count(), parallel.process_index()
     if count == 1:
         return batch
-    return {name: {key: rows[index::count] for key, rows in parallel.pad_rows(part, count).items()} for name, part in batch.items()}
+    return {
+        name: {key: rows[index::count] for key, rows in parallel.pad_rows(part, count).items()}
+        for name, part in batch.items()
+    }
 
 
 def _in_background(dataset, *, flat: bool):

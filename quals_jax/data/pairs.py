@@ -39,8 +39,9 @@ def squad_pairs(question: dict) -> list[Target]:
 def newsqa(path: str | Path, split: str) -> list[Text]:
     """The stories of one split of `combined-newsqa-data-v1.json`, with the questions that have an agreed answer.
 
-    fairseq: the story is stripped and then sliced with the offsets of the story that is not, so answers of stories that begin
-    with white space are shifted; and a question is dropped whose answer ends at or after the end of what is left of the story.
+    fairseq: the story is stripped and then sliced with the offsets of the story that is not, so answers of stories
+    that begin with white space are shifted; and a question is dropped whose answer ends at or after the end of what is
+    left of the story.
 
     Raises:
         ValueError: naming the file and the story that is not as it should be, or an unknown split.

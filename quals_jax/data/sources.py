@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 from quals_jax.data.pairs import newsqa, squad
 from quals_jax.data.summaries import JsonLines, PreparedSet, parallel_text
-from quals_jax.data.texts import Joined, Text
+from quals_jax.data.texts import Joined, Text, by_source
 
 GAZETTE = "gazette"
 FORMS = "squad:FILE, newsqa:FILE#SPLIT, tfds:NAME#SPLIT, jsonl:FILE, text:SOURCES,TARGETS or gazette:SPLIT"
 
 
 def open_sources(words: str, *, folder: str = "") -> Sequence[Text]:
-    """The texts of one or several sources, with spaces between them; `folder` is where tensorflow_datasets keeps its sets.
+    """The texts of one or several sources, with spaces between them; `folder` is where tensorflow_datasets keeps its
+    sets.
 
     Raises:
         ValueError: for an unknown form, and whatever is wrong with a file.
@@ -33,7 +34,8 @@ def open_source(word: str, *, folder: str = "") -> Sequence[Text]:
     if place and form == "newsqa":
         return newsqa(path, split or "train")
     if place and form == "tfds":
-        return PreparedSet(path, split or "train", folder)
+        prepared = PreparedSet(path, split or "train", folder)
+        return by_source(prepared) if path.startswith("squad") else prepared  # there, a row is a question
     if place and form == "jsonl":
         return JsonLines(place)
     if form == "text" and place.count(",") == 1:

@@ -93,22 +93,25 @@ class PreparedSet(Sequence):
     """
 
     def __init__(self, name: str, split: str, folder: str = ""):
-        if name.split("/")[0].split(":")[0] not in READERS:
+        known = name.replace(":", "/").split("/")[0]
+        if known not in READERS:
             raise ValueError(f"{name!r} is no set of tensorflow_datasets that is read; known are {', '.join(READERS)}")
-        self.read = READERS[name.split("/")[0].split(":")[0]]
+        self.read = READERS[known]
         try:
             import tensorflow_datasets as tfds
-            import tensorflow_datasets.summarization  # noqa: F401  registers xsum and cnn_dailymail
+            import tensorflow_datasets.summarization
         except ImportError as error:
             raise ValueError(f"tfds:{name} needs the package {error.name}: pip install 'quals_jax[train]'") from None
-        where = f"data_dir={folder!r}" if folder else "the default data_dir"
         try:
-            self.rows = tfds.data_source(name, split=split, data_dir=folder or None)
-        except Exception as error:  # whatever tfds raises (it has many ways), the remedy is the same
+            self.rows = tfds.data_source(name, split=split, data_dir=folder or None, download=False)
+        except (NotImplementedError, OSError):  # nothing there, or not as array records
+            builder = f"tfds.builder({name!r}, data_dir={folder or None!r}, file_format='array_record')"
             raise ValueError(
-                f"tfds:{name}#{split} cannot be read from {where} ({type(error).__name__}); prepare it first, once, on a machine with"
-                f" TensorFlow: tfds.builder({name!r}, file_format='array_record').download_and_prepare()"
+                f"tfds:{name} is not prepared in {folder or 'the default data_dir'}; once, in Python: import"
+                f" tensorflow_datasets as tfds, tensorflow_datasets.summarization; {builder}.download_and_prepare()"
             ) from None
+        except (ValueError, AssertionError) as error:
+            raise ValueError(f"tfds:{name}#{split}: {str(error).splitlines()[0]}") from None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -124,7 +127,7 @@ def read_xsum(row: dict) -> Text:
 
 
 def read_cnndm(row: dict) -> Text:
-    """fairseq: highlights that are links are left out, lines are joined by spaces, a missing full stop is added to each."""
+    """fairseq: highlights that are links are left out, lines joined by spaces, a missing full stop added to each."""
     highlights = [line for line in _lines(row["highlights"]) if not line.startswith(CNNDM_LINKS)]
     return Text(_joined(_lines(row["article"])), (Target(_joined(highlights)),))
 

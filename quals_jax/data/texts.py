@@ -49,7 +49,10 @@ class Tokenise:
         sources = pieces[: len(texts)]
         questions, answers = pieces[len(texts) : len(texts) + len(targets)], pieces[len(texts) + len(targets) :]
         ids = iter(map(self._target, targets, questions, answers))
-        return [self._example(text, source, [next(ids) for _ in text.targets]) for text, source in zip(texts, sources)]
+        return [
+            self._example(text, source, [next(ids) for _ in text.targets])
+            for text, source in zip(texts, sources, strict=True)
+        ]
 
     def _target(self, target: Target, question: list[int], answer: list[int]) -> list[int] | None:
         """The ids of a target; None if it is too long."""
@@ -72,6 +75,14 @@ class Tokenise:
         self.counts["targets"] += len(kept)
         self.counts["targets_dropped"] += len(targets) - len(kept)
         return Example([*start, *pieces[:room], EOS], kept)
+
+
+def by_source(texts: Sequence[Text]) -> list[Text]:
+    """The texts with the targets of equal sources together, so that each is encoded once for all of them."""
+    together: dict[str, list[Target]] = {}
+    for index in range(len(texts)):
+        together.setdefault(texts[index].source, []).extend(texts[index].targets)
+    return [Text(source, tuple(targets)) for source, targets in together.items()]
 
 
 class Joined(Sequence):

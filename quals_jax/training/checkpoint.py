@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import jax
@@ -35,7 +36,7 @@ class Checkpoints:
         )
 
     def save(self, state: TrainState, iterator, *, validation_loss: float | None = None) -> None:
-        """Begins to write a checkpoint; `validation_loss` if it is the lowest so far. Written once, a step is not written again."""
+        """Begins to write a checkpoint; `validation_loss` if it is the lowest so far. A step is written once."""
         import grain
         import orbax.checkpoint as ocp
 
@@ -44,14 +45,16 @@ class Checkpoints:
             return
         self.manager.save(
             step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state), data=grain.checkpoint.CheckpointSave(iterator)
-            ),
-            metrics=None if validation_loss is None else {LOSS: validation_loss},
+            args=ocp.args.Composite(state=ocp.args.StandardSave(state), data=grain.checkpoint.CheckpointSave(iterator)),
+            # Without a loss of its own it is the worst, and kept only as one of the last.
+            metrics={LOSS: math.inf if validation_loss is None else validation_loss},
         )
 
-    def restore(self, shapes: TrainState, shardings: TrainState, iterator=None, *, best: bool = False) -> TrainState | None:
-        """The last state (or the best), on its devices; None if there is none. `iterator` goes on from where it was then.
+    def restore(
+        self, shapes: TrainState, shardings: TrainState, iterator=None, *, best: bool = False
+    ) -> TrainState | None:
+        """The last state (or the best), on its devices; None if there is none. `iterator` goes on from where it was
+        then.
 
         Raises:
             ValueError: if what was saved does not fit.
@@ -70,18 +73,16 @@ class Checkpoints:
 
     def best_step(self) -> int | None:
         """The step of the checkpoint with the lowest validation loss; without validation the last."""
-        steps = [info for info in self._infos() if info[1] is not None]
-        return min(steps, key=lambda info: info[1])[0] if steps else self.manager.latest_step()
+        losses = self._losses()
+        return min(losses, key=losses.get) if losses else self.manager.latest_step()
 
     def best_loss(self) -> float:
-        return min((loss for _, loss in self._infos() if loss is not None), default=float("inf"))
+        """The lowest validation loss of a checkpoint; infinite without one."""
+        return min(self._losses().values(), default=math.inf)
 
-    def _infos(self) -> list[tuple[int, float | None]]:
-        infos = []
-        for step in self.manager.all_steps():
-            metrics = self.manager.metrics(step)
-            infos.append((step, metrics[LOSS] if metrics else None))
-        return infos
+    def _losses(self) -> dict[int, float]:
+        losses = {step: self.manager.metrics(step)[LOSS] for step in self.manager.all_steps()}
+        return {step: loss for step, loss in losses.items() if loss < math.inf}
 
     def wait(self) -> None:
         """Returns when everything begun is on disk."""

@@ -1,6 +1,7 @@
 """What `train.py` can be told: dataclasses that check themselves and name what is wrong.
 
-`config_flags` reads the types of the fields: they must be types, not strings (no `from __future__ import annotations` here).
+`config_flags` reads the types of the fields: they must be types, not strings (no `from __future__ import annotations`
+here).
 """
 
 import dataclasses
@@ -44,7 +45,9 @@ class OptimizerConfig:
         for name in ("warmup_steps", "decay_start", "end_learning_rate", "weight_decay", "clip_norm"):
             _require(getattr(self, name) >= 0, f"optimizer.{name}", getattr(self, name), "at least 0")
         for name in ("beta1", "beta2"):
-            _require(0 <= getattr(self, name) < 1, f"optimizer.{name}", getattr(self, name), "at least 0 and less than 1")
+            _require(
+                0 <= getattr(self, name) < 1, f"optimizer.{name}", getattr(self, name), "at least 0 and less than 1"
+            )
         _require(self.accumulate >= 1, "optimizer.accumulate", self.accumulate, "at least 1")
 
 
@@ -73,15 +76,18 @@ class ModelConfig:
             _require(value == -1 or 0 <= value < 1, f"model.{name}", value, "-1 or in 0 .. 1")
         for name in ("d_model", "ffn_dim", "layers", "heads", "max_positions"):
             _require(getattr(self, name) >= 1, f"model.{name}", getattr(self, name), "at least 1")
-        _require(bool(self.initial or self.tokenizer), "model.tokenizer", self.tokenizer, "given when model.initial is not")
+        _require(
+            bool(self.initial or self.tokenizer), "model.tokenizer", self.tokenizer, "given when model.initial is not"
+        )
 
 
 @dataclass
 class DataConfig:
     """What is read, and how it is cut into batches.
 
-    A source is written `kind:place`, several with spaces between them: `squad:train-v1.1.json`, `newsqa:combined.json#train`,
-    `tfds:xsum#train`, `jsonl:rows.jsonl`, `text:train.source,train.target`, `gazette:train` (see data/sources.py).
+    A source is written `kind:place`, several with spaces between them: `squad:train-v1.1.json`,
+    `newsqa:combined.json#train`, `tfds:xsum#train`, `jsonl:rows.jsonl`, `text:train.source,train.target`,
+    `gazette:train` (see data/sources.py).
     """
 
     train: str = ""

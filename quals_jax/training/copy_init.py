@@ -1,11 +1,11 @@
-"""Initial weights under which a small BART copies what it reads: it learns names from nothing in minutes instead of hours.
+"""Initial weights under which a small BART copies what it reads: names are learnt in minutes instead of hours.
 
 The model stays a plain BART; only where it starts differs from a random draw:
 - the first learned positions are sinusoids, in dimensions of their own;
-- in cross-attention, keys are made as queries are, and the output undoes the values: equal tokens attend to one another, and
-  what is attended to is passed on;
-- some heads of the first layers look one place left or right (encoder), one or two places back (decoder): their query is
-  their key, turned by that many places;
+- in cross-attention, keys are made as queries are, and the output undoes the values: equal tokens attend to one
+  another, and what is attended to is passed on;
+- some heads of the first layers look one place left or right (encoder), one or two places back (decoder): their query
+  is their key, turned by that many places;
 - pieces that differ in a leading space alone ("Mar", " Mar") start alike.
 """
 
@@ -32,7 +32,8 @@ def copy_init(model: Bart, *, seed: int, twins: list[tuple[int, int]] = ()) -> N
     for first, second in twins:
         table[first] = TWIN_SHARE * table[second] + (1 - TWIN_SHARE**2) ** 0.5 * table[first]
     table[model.config.pad_token_id] = 0
-    # Logits are products of states (of length sqrt(width)) with this table: at this scale they start near a standard deviation of 1.
+    # Logits are products of states (of length sqrt(width)) with this table: at this scale they start near a standard
+    # deviation of 1.
     scale = width**-0.5
     _set(model.shared.embedding, scale * table)
     for side in (model.encoder, model.decoder):

@@ -68,10 +68,8 @@ class Journal:
         }
         self.write(row)
         left = (self.steps - step) * (now - self.started) / max(step - self.first_step, 1)
-        self.say(
-            f"step {step}/{self.steps}  loss {row.get('loss', float('nan')):.4f}  {row['tokens_per_second']:,.0f} tokens/s"
-            f"  {clock(left)} left"
-        )
+        loss, speed = row.get("loss", float("nan")), row["tokens_per_second"]
+        self.say(f"step {step}/{self.steps}  loss {loss:.4f}  {speed:,.0f} tokens/s  {clock(left)} left")
         self.sums, self.tokens, self.marked, self.marked_step = [], 0, time.monotonic(), step
         return row
 

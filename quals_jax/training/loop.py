@@ -44,8 +44,8 @@ def train(
 ) -> dict[str, jax.Array]:
     """The parameters after the last step, or (`config.export` "best") those with the lowest validation loss.
 
-    Goes on from the last checkpoint in `workdir`, if there is one. `loss` and `evaluate` are those of losses.py, or like them;
-    `batches` is a Grain dataset.
+    Goes on from the last checkpoint in `workdir`, if there is one. `loss` and `evaluate` are those of losses.py, or
+    like them; `batches` is a Grain dataset.
 
     Raises:
         FloatingPointError: naming the first step whose loss or gradient was not finite.
@@ -95,7 +95,8 @@ def train(
                 if row["nll"] < lowest:
                     improved = lowest = row["nll"]
 
-            # All processes must decide alike, so with several of them a clock or a signal is asked about only now and then.
+            # All processes must decide alike, so with several of them a clock or a signal is asked about only now and
+            # then.
             ask = step % ASK_EVERY == 0 or parallel.process_count() == 1
             late = bool(config.checkpoint_minutes) and time.monotonic() - saved_at > 60 * config.checkpoint_minutes
             stopping = ask and parallel.any_process(stop.asked)

@@ -1,7 +1,7 @@
 """Likelihood of targets given their sources, with the sums from which means over many batches are made.
 
-A batch is a dict of parts, each a dict of `source_ids` [batch, source] and `target_ids` [batch, pair, target]: all targets of a
-text against one encoding of it. Padding (id 1) counts nothing, and a row of padding alone is no row.
+A batch is a dict of parts, each a dict of `source_ids` [batch, source] and `target_ids` [batch, pair, target]: all
+targets of a text against one encoding of it. Padding (id 1) counts nothing, and a row of padding alone is no row.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def target_states(model: Bart, part: dict[str, Array], dropout_key=None) -> Floa
 def token_losses(
     model: Bart, states: Float[Array, "batch pair target model"], target_ids: Int[Array, "batch pair target"]
 ) -> dict[str, Float[Array, "batch pair target"]]:
-    """Of every target token: `nll`, -log p of it; `smooth`, the sum of -log p over the vocabulary; `right`, whether it is the likeliest.
+    """Of every target token: `nll`, -log p of it; `smooth`, the sum of -log p over the vocabulary; `right`, whether it
+    is the likeliest.
 
     In nats, float32; the numbers at padding mean nothing.
     """
@@ -75,7 +76,8 @@ def token_losses(
 def likelihood_loss(label_smoothing: float = 0.0) -> Loss:
     """A loss of (model, batch, dropout key): the sum over target tokens in nats, their number, and sums to report.
 
-    fairseq: smoothing gives eps / vocabulary to every token, the right one included, and 1 - eps to the right one beside it.
+    fairseq: smoothing gives eps / vocabulary to every token, the right one included, and 1 - eps to the right one
+    beside it.
     """
 
     def loss(model: Bart, batch: Batch, dropout_key=None):
@@ -111,8 +113,8 @@ def likelihood_sums(model: Bart, batch: Batch) -> Sums:
 def answer_sums(connector_id: int, types: tuple[str, ...]) -> Callable[[Bart, Batch], Sums]:
     """Like `likelihood_sums`, with loss and accuracy of the **first token of the answer** by type of answer.
 
-    Whether a QAGen has understood who did what shows there first, and last of all in persons. A part may have `type_ids`
-    [batch, pair], numbers in `types`; pairs without a connector count nowhere.
+    Whether a QAGen has understood who did what shows there first, and last of all in persons. A part may have
+    `type_ids` [batch, pair], numbers in `types`; pairs without a connector count nowhere.
     """
 
     def sums(model: Bart, batch: Batch) -> Sums:

@@ -10,8 +10,8 @@ from quals_jax.training.config import OptimizerConfig
 
 
 def make_schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:
-    """Learning rate of step 0, 1, ...: up linearly over `warmup_steps`, constant, and (if asked for) down to `end_learning_rate`
-    from `decay_start`, or the end of the warm-up, to the last step."""
+    """Learning rate of step 0, 1, ...: up linearly over `warmup_steps`, constant, and (if asked for) down to
+    `end_learning_rate` from `decay_start`, or the end of the warm-up, to the last step."""
     peak, warmup = config.learning_rate, config.warmup_steps
     pieces, ends = [], []
     if warmup:

@@ -24,8 +24,8 @@ def make_train_step(
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Sums]]:
     """A function of (state, batch) to the next state and the sums to report; not yet compiled.
 
-    The gradient is that of the loss summed over all `accumulate` parts of the batch and all devices, divided once by the number of
-    target tokens in all of them: how a batch is cut does not change it.
+    The gradient is that of the loss summed over all `accumulate` parts of the batch and all devices, divided once by
+    the number of target tokens in all of them: how a batch is cut does not change it.
     """
 
     def loss_of(params, batch, key):
@@ -72,7 +72,7 @@ def make_train_step(
 
 
 def compile_train_step(train_step: Callable, mesh: Mesh, shardings) -> Callable:
-    """The step as a program over the mesh: the batch cut along its rows, the state as `shardings` say, and given up to its successor."""
+    """The step as a program over the mesh: rows cut over the devices, the state as `shardings` say, and overwritten."""
     whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(parallel.AXIS))
     return jax.jit(train_step, in_shardings=(shardings, rows), out_shardings=(shardings, whole), donate_argnums=0)

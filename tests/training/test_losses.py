@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +10,6 @@ from quals_jax.checkpoints.huggingface import fill, load_huggingface
 from quals_jax.training import losses
 from quals_jax.training.state import take_apart
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-
 
 def log_softmax(logits):
     logits = np.asarray(logits, np.float64)
@@ -21,7 +18,7 @@ def log_softmax(logits):
 
 
 def one_by_one(model, part):
-    """[row][pair] -> (ids, log-probabilities [target, vocab]), one target of one source at a time, without any padding."""
+    """[row][pair] -> (ids, log-probabilities [target, vocab]), one target of one source at a time, no padding."""
 
     @jax.jit
     def logits(source, inputs):
@@ -34,9 +31,7 @@ def one_by_one(model, part):
         targets = [target[target != 1] for target in targets]
         inputs = [np.array([[[2, *target[:-1]]]], np.int32) for target in targets]
         source = source[source != 1][None]
-        result.append(
-            [(target, log_softmax(logits(source, ids))) for target, ids in zip(targets, inputs, strict=True)]
-        )
+        result.append([(target, log_softmax(logits(source, ids))) for target, ids in zip(targets, inputs, strict=True)])
     return result
 
 
@@ -67,7 +62,9 @@ def test_loss_in_slices_is_the_same_and_so_is_its_gradient(monkeypatch):
         return jax.jit(jax.value_and_grad(lambda params: loss(skeleton.bart(params), batch)[0]))(params)
 
     whole = value_and_gradient()
-    monkeypatch.setattr(losses, "LOGITS_AT_ONCE", 4 * 5 * CONFIG.vocab_size)  # 18 targets in slices of 5: the last is filled up
+    monkeypatch.setattr(
+        losses, "LOGITS_AT_ONCE", 4 * 5 * CONFIG.vocab_size
+    )  # 18 targets in slices of 5: the last is filled up
     sliced = value_and_gradient()
     for one, other in zip(jax.tree.leaves(whole), jax.tree.leaves(sliced), strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-5)
@@ -97,7 +94,9 @@ def test_first_answer_tokens_are_counted_by_type():
         for (target, logprobs), number in zip(row, types, strict=True):
             places = np.flatnonzero(target == connector) + 1
             for place in places[places < len(target)]:
-                wanted[["person", "place"][number]].append((-logprobs[place, target[place]], logprobs[place].argmax() == target[place]))
+                wanted[["person", "place"][number]].append(
+                    (-logprobs[place, target[place]], logprobs[place].argmax() == target[place])
+                )
     sums = jax.jit(lambda: losses.answer_sums(connector, ("person", "place"))(model, {"rows": part}))()
     for name, values in wanted.items():
         nll, count = sums[f"first_nll/rows/{name}"]
@@ -108,18 +107,20 @@ def test_first_answer_tokens_are_counted_by_type():
 
 @pytest.mark.golden
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_loss_is_that_of_the_reference(smoothing):
+def test_loss_is_that_of_the_reference(smoothing, golden):
     """The positive half of the reference's criterion; sources are left-padded there, and right-padded here."""
-    config, tensors, _ = load_huggingface(GOLDEN / "tiny_bart_hf")
-    model = fill(config, tensors)
-    batches = np.load(GOLDEN / "criterion" / "batches.npz")
+    model = fill(*load_huggingface(golden / "tiny_bart_hf")[:2])
+    batches = np.load(golden / "criterion" / "batches.npz")
     padded = batches["batch0_target_src_tokens"]
     sources = np.ones_like(padded)
     for row, ids in enumerate(padded):
         sources[row, : (ids != 1).sum()] = ids[ids != 1]
-    part = {"source_ids": sources.astype(np.int32), "target_ids": batches["batch0_target_target"][:, None].astype(np.int32)}
+    part = {
+        "source_ids": sources.astype(np.int32),
+        "target_ids": batches["batch0_target_target"][:, None].astype(np.int32),
+    }
     total, size, sums = jax.jit(lambda: losses.likelihood_loss(smoothing)(model, {"rows": part}))()
-    known = json.loads((GOLDEN / "criterion" / "losses.json").read_text())
+    known = json.loads((golden / "criterion" / "losses.json").read_text())
     wanted = next(
         row for row in known
         if row["label_smoothing"] == smoothing and not row["use_hellinger_loss"] and not row["sentence_avg"]

@@ -72,7 +72,8 @@ def test_the_two_adams_differ_where_epsilon_matters():
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("learning_rate", 0.0), ("decay", "cosine"), ("beta2", 1.0), ("accumulate", 0), ("name", "sgd")]
+    ("field", "value"),
+    [("learning_rate", 0.0), ("decay", "cosine"), ("beta2", 1.0), ("accumulate", 0), ("name", "sgd")],
 )
 def test_a_bad_setting_is_named(field, value):
     with pytest.raises(ValueError, match=f"optimizer.{field} is"):

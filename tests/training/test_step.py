@@ -100,7 +100,8 @@ def test_sharded_parameters_are_gathered_and_their_gradients_reduced(monkeypatch
 def test_dropout_is_drawn_from_the_step_and_not_from_the_devices():
     sizes = BartConfig(**{**CONFIG.to_dict(), "dropout": 0.3, "attention_dropout": 0.2})
     one, again, eight = (
-        Run(Bart(sizes, rngs=nnx.Rngs(0)), dropout=True, devices=devices).losses(rows=8, steps=2) for devices in (1, 1, 8)
+        Run(Bart(sizes, rngs=nnx.Rngs(0)), dropout=True, devices=devices).losses(rows=8, steps=2)
+        for devices in (1, 1, 8)
     )
     plain = Run(tiny_bart()).losses(rows=8, steps=2)
     assert one == again

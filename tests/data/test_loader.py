@@ -1,0 +1,182 @@
+"""Tokenising and batching with a tokenizer of one id a word, so that what comes out can be read."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from quals_jax.data import loader
+from quals_jax.data.texts import First, Target, Text, Tokenise, by_source
+from quals_jax.training.config import DataConfig
+
+CONNECTOR = 3
+
+
+class Words:
+    """Ids from 10 on, in order of first appearance."""
+
+    source_bos = False
+    connector_id = CONNECTOR
+
+    def __init__(self):
+        self.words = []
+
+    def encode_pieces(self, texts):
+        for text in texts:
+            self.words += [word for word in dict.fromkeys(text.split()) if word not in self.words]
+        return [[10 + self.words.index(word) for word in text.split()] for text in texts]
+
+    def decode(self, ids):
+        return " ".join(self.words[number - 10] for number in ids)
+
+
+def tokenise(source_limit=6, target_limit=6, tokenizer=None):
+    return Tokenise(tokenizer or Words(), source_limit=source_limit, target_limit=target_limit)
+
+
+def test_a_pair_is_question_connector_answer_end():
+    (example,) = tokenise()([Text("a b c", (Target("b", "c a"), Target("c"), Target("a", "")))])
+    assert example.source == [10, 11, 12, 2]
+    assert example.targets == ([11, CONNECTOR, 12, 10, 2], [12, 2], [10, CONNECTOR, 2])
+
+
+def test_what_is_cut_or_left_out_is_counted():
+    make = tokenise(source_limit=4, target_limit=4)
+    example, _ = make([Text("a b c d", (Target("a b c d"), Target("a b c"))), Text("a b c", ())])
+    assert example.source == [10, 11, 12, 2]
+    assert example.targets == ([10, 11, 12, 2],)
+    assert make.counts == {"texts": 2, "texts_cut": 1, "targets": 1, "targets_dropped": 1}
+
+
+def test_a_source_may_begin_with_bos():
+    words = Words()
+    words.source_bos = True
+    (example,) = tokenise(source_limit=4, tokenizer=words)([Text("a b c", ())])
+    assert example.source == [0, 10, 11, 2]
+
+
+def test_an_answer_that_ends_at_or_after_the_cut_is_left_out():
+    """As the reference does, even where nothing was cut: "c" ends with the text."""
+    pairs = (Target("x", "b", end=4), Target("x", "c", end=5))
+    (whole,) = tokenise()([Text("a b c", pairs)])
+    assert len(whole.targets) == 1
+    (cut,) = tokenise(source_limit=3)([Text("a b c", (Target("x", "a", end=1), Target("x", "b", end=3)))])
+    assert len(cut.targets) == 1
+
+
+def texts(count):
+    generator = np.random.default_rng(0)
+    return [
+        Text(
+            " ".join(f"w{number}" for _ in range(generator.integers(1, 30))),
+            tuple(Target(f"t{number}", f"a{n}") for n in range(generator.integers(1, 7))),
+        )
+        for number in range(count)
+    ]
+
+
+CONFIG = DataConfig(
+    train="x",
+    batch_size=4,
+    window=4,
+    max_targets=4,
+    source_buckets=(8, 16, 32),
+    pair_buckets=(2,),
+    target_buckets=(4, 8),
+)
+
+
+def make_words(count):
+    """A tokenizer that knows all words in order, so that two of them agree."""
+    words = Words()
+    words.encode_pieces(
+        [text.source + " " + " ".join(f"{t.text} {t.answer}" for t in text.targets) for text in texts(count)]
+    )
+    return words
+
+
+def targets_in(batches):
+    """How often every target (as ids, with the first word of its source) comes."""
+    seen = Counter()
+    for batch in batches:
+        part = batch["rows"]
+        for source, targets in zip(part["source_ids"], part["target_ids"], strict=True):
+            seen.update((source[0], *target[target != 1]) for target in targets if target[0] != 1)
+    return seen
+
+
+def test_shapes_are_few_and_fit():
+    words = make_words(40)
+    batches = loader.evaluation_batches(texts(40), tokenise(32, 8, words), CONFIG)
+    assert {batch["rows"]["source_ids"].shape for batch in batches} <= {(4, 8), (4, 16), (4, 32)}
+    assert {batch["rows"]["target_ids"].shape[1:] for batch in batches} <= {(2, 4), (4, 4)}
+    wanted = sum(len(text.targets) for text in texts(40))
+    found = targets_in(batches)
+    assert sum(found.values()) == wanted and max(found.values()) == 1
+
+
+def test_rows_are_bounded_by_tokens():
+    config = DataConfig(train="x", batch_size=8, batch_tokens=64, source_buckets=(8, 16, 128))
+    assert [loader.batch_rows(source, config) for source in config.source_buckets] == [8, 4, 1]
+
+
+def take(iterator, count):
+    return [next(iterator) for _ in range(count)]
+
+
+def batches(seed, count=20):
+    return iter(loader.training_batches(texts(count), tokenise(32, 8, make_words(count)), CONFIG, seed=seed))
+
+
+def test_epochs_hold_every_target_once_and_differ_in_order():
+    """A window of 16 texts: 5 windows are 4 epochs of 20 texts."""
+    iterator = batches(1)
+    wanted = sum(len(text.targets) for text in texts(20))
+    seen, made = Counter(), []
+    while sum(seen.values()) < 4 * wanted:
+        made += take(iterator, 1)
+        seen += targets_in(made[-1:])
+    iterator.close()
+    assert set(seen.values()) == {4}
+    other = batches(2)
+    assert not all(_equal(a, b) for a, b in zip(made, take(other, len(made)), strict=True))
+    other.close()
+
+
+def _equal(one, other):
+    return all(np.array_equal(one["rows"][name], other["rows"][name]) for name in one["rows"])
+
+
+@pytest.mark.parametrize("stop", [1, 5, 12])
+def test_an_iterator_goes_on_where_it_was(stop):
+    first = batches(1)
+    take(first, stop)
+    state = first.get_state()
+    wanted = take(first, 8)
+    first.close()
+    second = batches(1)
+    second.set_state(state)
+    assert all(_equal(a, b) for a, b in zip(wanted, take(second, 8), strict=True))
+    second.close()
+
+
+def test_processes_share_out_the_rows_of_a_batch(monkeypatch):
+    part = {"source_ids": np.arange(10, 15)[:, None], "target_ids": np.arange(10, 15)[:, None, None]}
+    shares = []
+    for index in range(2):
+        monkeypatch.setattr(loader.parallel, "process_count", lambda: 2)
+        monkeypatch.setattr(loader.parallel, "process_index", lambda index=index: index)
+        shares.append(loader.own_rows({"rows": part})["rows"]["source_ids"][:, 0].tolist())
+    assert shares == [[10, 12, 14], [11, 13, 1]]  # 1 is padding: both have as many
+
+
+def test_targets_of_equal_sources_come_together():
+    merged = by_source([Text("a", (Target("1"),)), Text("b", (Target("2"),)), Text("a", (Target("3"),))])
+    assert merged == [Text("a", (Target("1"), Target("3"))), Text("b", (Target("2"),))]
+
+
+def test_first_is_a_view_of_the_beginning():
+    view = First("abc", 2)
+    assert len(view) == 2 and view[1] == "b"
+    with pytest.raises(IndexError):
+        view[2]
