@@ -31,3 +31,14 @@ def area_under_roc(positive: Iterable[float], negative: Iterable[float]) -> floa
     positive, negative = np.asarray(list(positive), np.float64), np.asarray(list(negative), np.float64)
     ranks = rankdata(np.concatenate([positive, negative]))[: positive.size]
     return float((ranks.sum() - positive.size * (positive.size + 1) / 2) / (positive.size * negative.size))
+
+
+def paired_significance(differences: Iterable[float], permutations: int = 10_000) -> float:
+    """The two-sided p-value that paired differences this far from 0 arise by chance: signs are flipped at random."""
+    differences = np.asarray(list(differences), np.float64)
+    generator = np.random.default_rng(SEED)
+    observed, as_far = abs(differences.sum()), 0
+    for start in range(0, permutations, 500):
+        signs = generator.choice((-1.0, 1.0), size=(min(500, permutations - start), differences.size))
+        as_far += int(np.sum(np.abs(signs @ differences) >= observed - 1e-12))
+    return (as_far + 1) / (permutations + 1)

@@ -1,6 +1,7 @@
 """What all tests share. Runs before JAX is imported: every test sees eight devices."""
 
 import os
+import sys
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 # Nearly all the time of these tests is compilation: without optimizing it is a fifth.
@@ -12,6 +13,7 @@ from pathlib import Path  # noqa: E402
 import pytest  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(Path(__file__).parent))  # so that test files can share helpers
 
 
 @pytest.fixture(scope="session")

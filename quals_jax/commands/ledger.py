@@ -18,7 +18,8 @@ from quals_jax.commands.errors import UserError
 class Ledger:
     """The output of one run. `arguments` is all that shapes it; a run with others is refused.
 
-    blocks: how many blocks of input rows are done. skipped: numbers of the input rows left out. finished: the output is complete.
+    blocks: how many blocks of input rows are done. skipped: messages about input rows left out. rows: of a shard, the
+    output rows of each block. finished: the output is complete.
 
     Raises:
         UserError: if the output belongs to another run, is being written by one, or cannot be written.
@@ -29,7 +30,7 @@ class Ledger:
         self.partial = Path(f"{output}.partial")
         self.record = Path(f"{output}.run.json")
         self.arguments = json.loads(json.dumps(arguments))
-        self.blocks, self.bytes, self.skipped, self.finished = 0, 0, [], False
+        self.blocks, self.bytes, self.skipped, self.rows, self.finished = 0, 0, [], [], False
         self._file = None
         if self.output.is_dir():
             raise UserError(f"{self.output}: is a folder; name a file")
@@ -75,6 +76,7 @@ class Ledger:
                 " name another output, or start afresh with --overwrite"
             )
         self.blocks, self.bytes, self.skipped = blocks, size, found.get("skipped", [])
+        self.rows = found.get("rows", [])
         self.finished = bool(found.get("finished"))
         if self.finished and not self.output.exists() and self._file.tell() >= size > 0:
             os.replace(self.partial, self.output)  # killed between the last two steps
@@ -86,7 +88,7 @@ class Ledger:
             self._file.truncate(size)
             self._file.seek(size)
 
-    def append(self, lines: list[str], skipped: list[int] = ()) -> None:
+    def append(self, lines: list[str], skipped: list[str] = ()) -> None:
         """Adds the rows of one block: on disk, and then in the ledger.
 
         Raises:
@@ -99,6 +101,8 @@ class Ledger:
             self.bytes = self._file.tell()
             self.blocks += 1
             self.skipped = [*self.skipped, *skipped]
+            if self.arguments.get("shard"):  # only a merge needs to know where blocks end
+                self.rows.append(len(lines))
             self._write_record()
 
     def finish(self) -> None:
@@ -121,7 +125,8 @@ class Ledger:
         self._file = None
 
     def _write_record(self, *, finished: bool = False) -> None:
-        values = {"arguments": self.arguments, "blocks": self.blocks, "bytes": self.bytes, "skipped": self.skipped, "finished": finished}
+        values = {"arguments": self.arguments, "blocks": self.blocks, "bytes": self.bytes, "skipped": self.skipped}
+        values |= {"rows": self.rows, "finished": finished}
         fresh = Path(f"{self.record}.new")
         with open(fresh, "w", encoding="utf-8") as file:
             json.dump(values, file)

@@ -1,0 +1,96 @@
+"""Every form of input, and every way in which a row can be wrong."""
+
+import gzip
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quals_jax.data.rows import Row, RowError, read_parallel, read_rows, single_row
+
+
+def _write(path, text):
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_jsonl_with_ids_lists_and_other_fields(tmp_path):
+    path = _write(tmp_path / "a.jsonl", '{"document": "d", "summary": "s"}\n\n{"id": "x", "document": "e", "summaries": ["", "t"], "kind": 1}\n')
+    assert list(read_rows(path)) == [Row(0, 0, "d", ("s",)), Row(1, "x", "e", ("", "t"), {"kind": 1})]
+
+
+def test_csv_tsv_and_gzip(tmp_path):
+    comma = _write(tmp_path / "a.csv", 'id,document,summary,note\n7,"a, b\nc",s,n\n')
+    assert list(read_rows(comma)) == [Row(0, "7", "a, b\nc", ("s",), {"note": "n"})]
+    assert list(read_rows(_write(tmp_path / "a.tsv", "document\tsummary\nd\ts\n"))) == [Row(0, 0, "d", ("s",))]
+    with gzip.open(tmp_path / "a.jsonl.gz", "wt") as file:
+        file.write('{"document": "d", "summary": "s"}\n')
+    assert list(read_rows(str(tmp_path / "a.jsonl.gz"))) == [Row(0, 0, "d", ("s",))]
+
+
+def test_parallel_files_plain_and_released(tmp_path):
+    documents = _write(tmp_path / "d", "one\r\ntwo\n")
+    assert [row.summaries for row in read_parallel(documents, _write(tmp_path / "s", "a\n\n"))] == [("a",), ("",)]
+    released = _write(tmp_path / "h", '{"summaries": ["a", "b"]}\n{not json}\n')
+    assert [row.summaries for row in read_parallel(documents, released)] == [("a", "b"), ("{not json}",)]
+
+
+def test_parallel_files_of_unequal_length_name_both(tmp_path):
+    with pytest.raises(RowError, match=r"s has 1 lines, and .*d has more"):
+        list(read_parallel(_write(tmp_path / "d", "one\ntwo\n"), _write(tmp_path / "s", "a\n")))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "line 1: is no JSON"),
+        ("[1]", "no JSON object but a list"),
+        ('{"summary": "s"}', "no field 'document'"),
+        ('{"document": "d"}', "no field 'summary'"),
+        ('{"document": " ", "summary": "s"}', "field 'document' is empty"),
+        ('{"document": 5, "summary": "s"}', "'document' must be a text, not a number"),
+        ('{"document": "d", "summary": null}', "'summary' must be a text, not null"),
+        ('{"document": "d", "summaries": []}', "at least one, not an empty list"),
+        ('{"document": "d", "summaries": ["a", 1]}', r"'summaries\[1\]' must be a text"),
+        ('{"document": "d\\u0000", "summary": "s"}', "NUL"),
+        ('{"document": "d", "summary": "\\ud800"}', "lone surrogate"),
+    ],
+)
+def test_bad_rows_name_line_and_field_and_the_next_is_read(tmp_path, line, message):
+    path = _write(tmp_path / "a.jsonl", line + '\n{"document": "d", "summary": "s"}\n')
+    error, row = read_rows(path)
+    assert isinstance(error, RowError) and "a.jsonl, line 1" in str(error)
+    with pytest.raises(RowError, match=message):
+        raise error
+    assert row == Row(1, 1, "d", ("s",))
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    for path, message in ((tmp_path, "is a folder"), (tmp_path / "none.jsonl", "No such file")):
+        with pytest.raises(RowError, match=message):
+            list(read_rows(str(path)))
+    (tmp_path / "latin.jsonl").write_bytes('{"document": "é", "summary": "s"}\n'.encode("latin1"))
+    with pytest.raises(RowError, match="is not UTF-8"):
+        list(read_rows(str(tmp_path / "latin.jsonl")))
+    with pytest.raises(RowError, match="no column 'document'"):
+        list(read_rows(_write(tmp_path / "a.csv", "text,summary\na,b\n")))
+    (row,) = read_rows(_write(tmp_path / "b.csv", "document,summary\na\n"))
+    assert "another number of columns" in str(row)
+
+
+def test_a_single_row():
+    assert list(single_row("d", "s")) == [Row(0, 0, "d", ("s",))]
+    assert isinstance(next(single_row("", "s")), RowError)
+
+
+@settings(max_examples=50, deadline=None)
+@given(contents=st.one_of(st.binary(max_size=60), st.dictionaries(st.sampled_from(["document", "summary", "summaries", "id"]), st.none() | st.text(max_size=5) | st.lists(st.integers())).map(lambda v: json.dumps(v).encode())))
+def test_whatever_a_file_holds_is_rows_or_one_line_errors(tmp_path_factory, contents):
+    path = tmp_path_factory.mktemp("fuzz") / "x.jsonl"
+    path.write_bytes(contents)
+    try:
+        for row in read_rows(str(path)):
+            assert isinstance(row, Row) or "x.jsonl" in str(row)
+    except RowError as error:
+        assert "x.jsonl" in str(error)
