@@ -42,17 +42,11 @@ def shard_rows(tree, mesh: Mesh, *, parts: int = 1):
     """Host arrays as device arrays, cut along their first axis. Rows are added, of padding, until each device has
     the same number for each of `parts`.
 
-    With several processes every one passes its own rows, all the same number.
+    With several processes every one passes the whole arrays, and puts its own rows on its own devices.
     """
-    sharding = NamedSharding(mesh, PartitionSpec(AXIS))
-    local = sum(device.process_index == jax.process_index() for device in mesh.devices.flat)
-
-    def place(array):
-        if jax.process_count() == 1:
-            return jax.device_put(array, sharding)
-        return jax.make_array_from_process_local_data(sharding, array)
-
-    return jax.tree.map(place, pad_rows(tree, local * parts))
+    rows = NamedSharding(mesh, PartitionSpec(AXIS))
+    tree = pad_rows(tree, mesh.size * parts)
+    return place(tree, jax.tree.map(lambda _: rows, tree))
 
 
 def replicate(tree, mesh: Mesh):

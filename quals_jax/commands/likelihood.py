@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -23,7 +25,7 @@ from quals_jax.tokenizer import CONNECTOR, Tokenizer
 from quals_jax.training.config import ModelConfig, TrainConfig
 from quals_jax.training.copy_init import copy_init
 from quals_jax.training.journal import Journal
-from quals_jax.training.loop import load_best, train
+from quals_jax.training.loop import load_params, train
 from quals_jax.training.losses import answer_sums, likelihood_loss, likelihood_sums
 from quals_jax.training.state import take_apart
 
@@ -46,58 +48,77 @@ def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None) -
     """Trains, or goes on training, and writes the folder WORKDIR/model; its path.
 
     Raises:
-        ValueError: for anything in the configuration, the data or the checkpoint that cannot be used, or a `workdir`
-        of other settings. FloatingPointError, Stopped: as `train` does.
+        ValueError: for anything in the configuration, the data or the checkpoint that cannot be used, and for a
+            `workdir` of other settings, or one in which another run is at work.
+        FloatingPointError, Stopped: as `train` does.
     """
     config.validate()
-    claim(config, workdir)
+    require_same_settings(config, workdir)
     model, tokenizer = prepare_model(config)
     data = prepare_data(config, model.config, tokenizer)
     first = parallel.is_first_process()
-    journal = Journal(
-        workdir / "metrics.jsonl" if first else None, steps=config.steps, terminal=terminal if first else None
-    )
-    params = train(
-        config,
-        workdir,
-        model=model,
-        loss=likelihood_loss(config.label_smoothing),
-        batches=data.batches,
-        evaluate=data.evaluate,
-        evaluation_batches=data.evaluation_batches,
-        journal=journal,
-    )
-    return export(params, model, tokenizer, workdir / "model", dtype=config.export_dtype)
+    metrics = workdir / "metrics.jsonl" if first else None
+    with claimed(config, workdir):
+        params = train(
+            config,
+            workdir,
+            model=model,
+            loss=likelihood_loss(config.label_smoothing),
+            batches=data.batches,
+            evaluate=data.evaluate,
+            evaluation_batches=data.evaluation_batches,
+            journal=Journal(metrics, steps=config.steps, terminal=terminal if first else None),
+        )
+        return export(params, model, tokenizer, workdir / "model", dtype=config.export_dtype)
 
 
 def export_now(config: TrainConfig, workdir: Path) -> Path:
-    """Writes WORKDIR/model from the checkpoint that `config.export` names, without training."""
+    """Writes WORKDIR/model from the checkpoint that `config.export` names; a run may be at work meanwhile.
+
+    Raises:
+        ValueError: if there is no checkpoint, or it is one of other settings.
+    """
     config.validate()
+    require_same_settings(config, workdir)
     model, tokenizer = prepare_model(config)
-    params = load_best(config, workdir, model=model)
+    params = load_params(config, workdir, model=model)
     return export(params, model, tokenizer, workdir / "model", dtype=config.export_dtype)
 
 
-def claim(config: TrainConfig, workdir: Path) -> None:
-    """Writes down whose folder this is.
+def require_same_settings(config: TrainConfig, workdir: Path) -> None:
+    """Raises ValueError if the folder is that of a run with other settings, naming the first of them."""
+    path = workdir / "config.json"
+    if not path.exists():
+        return
+    found = _flat(json.loads(path.read_text(encoding="utf-8")))
+    for name, value in _flat(json.loads(json.dumps(config.to_dict()))).items():
+        if name not in UNCHECKED and found.get(name) != value:
+            raise ValueError(
+                f"{workdir} holds a run with {name}={found.get(name)!r}, not {value!r};"
+                " give another --workdir, or remove this one"
+            )
+
+
+@contextmanager
+def claimed(config: TrainConfig, workdir: Path):
+    """Writes down whose folder this is, and keeps other runs out of it; the lock dies with the process.
 
     Raises:
-        ValueError: if it is that of a run with other settings, naming the first of them.
+        ValueError: if another run is at work there.
     """
-    path, wanted = workdir / "config.json", json.loads(json.dumps(config.to_dict()))
-    if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        for name, value in _flat(wanted).items():
-            other = _flat(found).get(name)
-            if name not in UNCHECKED and other != value:
-                raise ValueError(
-                    f"{workdir} holds a run with {name}={other!r}, not {value!r};"
-                    " give another --workdir, or remove this one"
-                )
-    if parallel.is_first_process():
-        workdir.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
-    parallel.wait_for_all("claimed")
+    parallel.wait_for_all("settings compared")
+    if not parallel.is_first_process():
+        yield
+        return
+    workdir.mkdir(parents=True, exist_ok=True)
+    with (workdir / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"{workdir}: another run is at work there") from None
+        settings = json.dumps(config.to_dict(), indent=2) + "\n"
+        (workdir / "config.json").write_text(settings, encoding="utf-8")
+        yield
 
 
 def prepare_model(config: TrainConfig) -> tuple[Bart, Tokenizer]:
@@ -144,7 +165,7 @@ def prepare_data(config: TrainConfig, sizes: BartConfig, tokenizer: Tokenizer) -
             config, tokenizer, data.validation or "gazette:validation", seed=GAZETTE_VALIDATION_SEED,
             count=GAZETTE_VALIDATION_BATCHES, training=False,
         )  # fmt: skip
-        return Data(loader.indexed_batches(training), evaluate, [loader.own_rows(batch) for batch in held_out])
+        return Data(loader.indexed_batches(training), evaluate, list(held_out))
     evaluate = answer_sums(tokenizer.connector_id, ("answer",)) if pairs else likelihood_sums
     source_limit = min(LONGEST_SOURCE, sizes.max_position_embeddings, data.source_buckets[-1])
     target_limit = min(data.max_target_tokens, sizes.max_position_embeddings, data.target_buckets[-1])

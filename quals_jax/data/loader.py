@@ -1,4 +1,4 @@
-"""Batches through Grain: shuffled, of static shapes, shared out over processes, able to go on where they stopped."""
+"""Batches through Grain: shuffled, of static shapes, able to go on where they stopped."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from quals_jax import parallel
 from quals_jax.data.batching import Example, bucket, split_targets, stack
 from quals_jax.data.texts import Text, Tokenise
 from quals_jax.training.config import DataConfig
@@ -17,7 +16,7 @@ PREFETCHED = 4  # batches made ahead of the step, in a thread
 def training_batches(texts: Sequence[Text], tokenise: Tokenise, config: DataConfig, *, seed: int):
     """An endless Grain dataset of batches {"rows": part}: epochs shuffled anew, neighbours in length together.
 
-    Every process makes the same batches (all must agree on their shapes) and keeps its own rows of each.
+    Several processes make the same batches: all must agree on the shapes, which lengths of texts decide.
     """
     import grain
 
@@ -32,9 +31,9 @@ def training_batches(texts: Sequence[Text], tokenise: Tokenise, config: DataConf
 
 
 def evaluation_batches(texts: Sequence[Text], tokenise: Tokenise, config: DataConfig) -> list[dict]:
-    """All of the texts once, in batches {"rows": part} of this process's rows."""
+    """All of the texts once, in batches {"rows": part}."""
     examples = tokenise([texts[index] for index in range(len(texts))])
-    return [own_rows(batch) for batch in cut_window(examples, config)]
+    return cut_window(examples, config)
 
 
 def indexed_batches(batches: Sequence[dict]):
@@ -76,17 +75,6 @@ def batch_rows(source: int, config: DataConfig) -> int:
     return max(1, min(config.batch_size, config.batch_tokens // source))
 
 
-def own_rows(batch: dict) -> dict:
-    """This process's rows of a batch; missing ones are filled with padding, so that every process has as many."""
-    count, index = parallel.process_count(), parallel.process_index()
-    if count == 1:
-        return batch
-    return {
-        name: {key: rows[index::count] for key, rows in parallel.pad_rows(part, count).items()}
-        for name, part in batch.items()
-    }
-
-
 def _in_background(dataset, *, flat: bool):
     """The dataset made ahead in a thread. `flat`: its elements are lists of batches."""
     from grain.experimental import FlatMapIterDataset, FlatMapTransform, ThreadPrefetchIterDataset
@@ -98,4 +86,4 @@ def _in_background(dataset, *, flat: bool):
             return element
 
     dataset = FlatMapIterDataset(dataset, Batches()) if flat else dataset
-    return ThreadPrefetchIterDataset(dataset.map(own_rows), prefetch_buffer_size=PREFETCHED)
+    return ThreadPrefetchIterDataset(dataset, prefetch_buffer_size=PREFETCHED)

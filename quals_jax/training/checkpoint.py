@@ -16,10 +16,11 @@ LOSS = "validation_loss"
 class Checkpoints:
     """The last `keep` checkpoints in a folder, and the one with the lowest validation loss.
 
-    A checkpoint that was being written when the process died is not seen again.
+    A checkpoint that was being written when the process died is not seen again. With `read_only` nothing is written or
+    removed: another process may be writing there.
     """
 
-    def __init__(self, folder: Path, *, keep: int):
+    def __init__(self, folder: Path, *, keep: int, read_only: bool = False):
         import orbax.checkpoint as ocp
         from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
@@ -30,7 +31,9 @@ class Checkpoints:
                 preservation_policy=AnyPreservationPolicy([LatestN(keep), best]),
                 best_fn=lambda metrics: metrics[LOSS],
                 best_mode="min",
-                cleanup_tmp_directories=True,
+                cleanup_tmp_directories=not read_only,
+                create=not read_only,
+                read_only=read_only,
             ),
             item_names=("state", "data"),
         )

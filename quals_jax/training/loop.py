@@ -79,7 +79,7 @@ def train(
             batch = next(iterator)
             state, sums = train_step(state, parallel.shard_rows(batch, mesh, parts=parts))
             step += 1
-            journal.add(sums, count_tokens(batch) * parallel.process_count())
+            journal.add(sums, count_tokens(batch))
             last = step == config.steps
 
             if last or step % config.log_every == 0:
@@ -114,7 +114,7 @@ def train(
         return parallel.on_host(state.params)
 
 
-def load_best(config: TrainConfig, workdir: Path, *, model: Bart, mesh: Mesh | None = None) -> dict[str, jax.Array]:
+def load_params(config: TrainConfig, workdir: Path, *, model: Bart, mesh: Mesh | None = None) -> dict[str, jax.Array]:
     """The parameters of the checkpoint that `config.export` names.
 
     Raises:
@@ -125,7 +125,10 @@ def load_best(config: TrainConfig, workdir: Path, *, model: Bart, mesh: Mesh | N
     optimizer = make_optimizer(config.optimizer, config.steps)
     shapes = jax.eval_shape(lambda params: new_state(params, optimizer, config.seed), params)
     shardings = parallel.state_shardings(shapes, mesh, shard_params=config.model.shard_params)
-    with Checkpoints(workdir / "checkpoints", keep=config.keep) as checkpoints:
+    folder = workdir / "checkpoints"
+    if not folder.is_dir():
+        raise ValueError(f"{workdir} holds no checkpoint")
+    with Checkpoints(folder, keep=config.keep, read_only=True) as checkpoints:
         state = checkpoints.restore(shapes, shardings, best=config.export == "best")
     if state is None:
         raise ValueError(f"{workdir} holds no checkpoint")

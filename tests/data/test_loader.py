@@ -160,16 +160,6 @@ def test_an_iterator_goes_on_where_it_was(stop):
     second.close()
 
 
-def test_processes_share_out_the_rows_of_a_batch(monkeypatch):
-    part = {"source_ids": np.arange(10, 15)[:, None], "target_ids": np.arange(10, 15)[:, None, None]}
-    shares = []
-    for index in range(2):
-        monkeypatch.setattr(loader.parallel, "process_count", lambda: 2)
-        monkeypatch.setattr(loader.parallel, "process_index", lambda index=index: index)
-        shares.append(loader.own_rows({"rows": part})["rows"]["source_ids"][:, 0].tolist())
-    assert shares == [[10, 12, 14], [11, 13, 1]]  # 1 is padding: both have as many
-
-
 def test_targets_of_equal_sources_come_together():
     merged = by_source([Text("a", (Target("1"),)), Text("b", (Target("2"),)), Text("a", (Target("3"),))])
     assert merged == [Text("a", (Target("1"), Target("3"))), Text("b", (Target("2"),))]

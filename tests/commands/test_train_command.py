@@ -1,0 +1,197 @@
+"""`train.py` in processes of its own: from nothing to a folder, killed and gone on, and on two processes as on one."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from quals_jax.checkpoints import load_checkpoint
+from quals_jax.commands.gazette_tokenizer import save
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.command
+ONE_DEVICE = os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"}
+SMALL = {
+    "model.d_model": 32, "model.ffn_dim": 32, "model.layers": 1, "model.heads": 2, "model.dropout": 0.1, "steps": 16,
+    "data.batch_size": 2, "data.copy_batches": 0, "checkpoint_every": 5, "log_every": 4, "eval_every": 0,
+    "export": "last",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tokenizer")
+    save(folder)
+    return folder
+
+
+def command(workdir, tokenizer, *extra):
+    config = ROOT / "configs" / "gazette_qagen.py"
+    small = [f"--config.{name}={value}" for name, value in SMALL.items()]
+    wanted = [f"--config={config}", f"--workdir={workdir}", f"--config.model.tokenizer={tokenizer}"]
+    return [sys.executable, str(ROOT / "train.py"), *wanted, *small, *extra]
+
+
+def run(workdir, tokenizer, *extra, **options):
+    return subprocess.run(
+        command(workdir, tokenizer, *extra), capture_output=True, text=True, cwd=ROOT, env=ONE_DEVICE, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def unbroken(tokenizer, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "unbroken"
+    result = run(workdir, tokenizer)
+    assert (result.returncode, result.stdout, result.stderr) == (0, f"{workdir / 'model'}\n", "")
+    return workdir
+
+
+def metrics(workdir):
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def weights(workdir):
+    return (workdir / "model" / "model.safetensors").read_bytes()
+
+
+def test_the_folder_can_be_scored_with(unbroken):
+    checkpoint = load_checkpoint(unbroken / "model")
+    assert checkpoint.config.d_model == 32
+    assert checkpoint.settings.connector_id == checkpoint.config.vocab_size - 1
+    assert checkpoint.settings.max_source_tokens == 511
+    pair = checkpoint.tokenizer.encode_pair("Who?", "Ann")
+    assert checkpoint.settings.connector_id in pair
+    stored = load_file(unbroken / "model" / "model.safetensors")
+    assert {array.dtype for array in stored.values()} == {np.dtype("float16")}
+
+
+def test_torch_reads_the_folder_to_the_same_logits(unbroken):
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    model = transformers.BartForConditionalGeneration.from_pretrained(unbroken / "model", dtype=torch.float32).eval()
+    ours = load_checkpoint(unbroken / "model").model
+    source, target = np.array([[5, 6, 7, 2]]), np.array([[2, 8, 9]])
+    memory = ours.memory(ours.encode(source, source != 1), source != 1)
+    logits = ours.logits(ours.decode(target[:, None], memory)[0])[:, 0]
+    with torch.no_grad():
+        theirs = model(input_ids=torch.tensor(source), decoder_input_ids=torch.tensor(target)).logits
+    np.testing.assert_allclose(logits, theirs.numpy(), atol=1e-4)
+
+
+def test_transformers_reads_the_tokenizer(unbroken):
+    transformers = pytest.importorskip("transformers")
+    theirs = transformers.AutoTokenizer.from_pretrained(unbroken / "model")
+    ours = load_checkpoint(unbroken / "model").tokenizer
+    text = "Marlen Tolvik paid 12 million crowns."
+    assert theirs(text, add_special_tokens=False)["input_ids"] == ours.encode_pieces([text])[0]
+
+
+def wait_for(condition, process, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_killed_and_started_again_it_ends_at_the_same_bytes(unbroken, tokenizer, tmp_path):
+    workdir = tmp_path / "killed"
+    process = subprocess.Popen(
+        command(workdir, tokenizer), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, env=ONE_DEVICE
+    )
+    wait_for(lambda: list(workdir.glob("checkpoints/[0-9]*")), process)
+    process.kill()
+    process.wait()
+    assert not (workdir / "model").exists()
+    result = run(workdir, tokenizer)
+    assert result.returncode == 0, result.stderr
+    assert weights(workdir) == weights(unbroken)
+
+
+def test_told_to_stop_it_saves_and_says_so(tokenizer, tmp_path):
+    workdir = tmp_path / "stopped"
+    changes = ("--config.steps=100000", "--config.checkpoint_every=100000")
+    process = subprocess.Popen(
+        command(workdir, tokenizer, *changes),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=ONE_DEVICE,
+    )
+    wait_for(lambda: (workdir / "metrics.jsonl").exists() and (workdir / "metrics.jsonl").read_text(), process)
+    second = run(workdir, tokenizer, *changes)
+    assert second.returncode == 2 and "another run is at work there" in second.stderr
+    process.send_signal(signal.SIGTERM)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 143
+    steps = int(error.split("stopped after step ")[1].split(";")[0])
+    assert (workdir / "checkpoints" / str(steps)).is_dir()
+    result = run(workdir, tokenizer, *changes, "--export=last")
+    assert result.returncode == 0, result.stderr
+    assert load_checkpoint(workdir / "model").config.d_model == 32
+
+
+def test_a_folder_of_another_run_is_refused(unbroken, tokenizer):
+    result = run(unbroken, tokenizer, "--config.optimizer.learning_rate=1")
+    assert result.returncode == 2
+    assert "holds a run with optimizer.learning_rate=0.0015, not 1.0" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_summarizer_goes_on_from_a_folder(unbroken, tokenizer, tmp_path):
+    rows = [{"document": f"Ann met Bob in town {number}.", "summary": f"Ann met {number}."} for number in range(20)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = run(
+        tmp_path / "mle", tokenizer, "--config.kind=mle", f"--config.data.train=jsonl:{tmp_path / 'rows.jsonl'}",
+        f"--config.data.validation=jsonl:{tmp_path / 'rows.jsonl'}", f"--config.model.initial={unbroken / 'model'}",
+        "--config.label_smoothing=0.1", "--config.optimizer.accumulate=2", "--config.eval_every=8",
+        "--config.export=best",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert [row["step"] for row in metrics(tmp_path / "mle") if "validation_loss" in row] == [8, 16]
+    assert load_checkpoint(tmp_path / "mle" / "model").settings.max_source_tokens == 511
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("--config.data.train=squad:none.json", "none.json: No such file or directory"),
+        ("--config.model.tokenizer=none", "none: holds no tokenizer"),
+        ("--config.model.initial=./none", "none: there is no such file or folder"),
+    ],
+)
+def test_an_error_of_the_users_is_one_line(tokenizer, tmp_path, change, message):
+    result = run(tmp_path / "x", tokenizer, change)
+    assert result.returncode == 2
+    assert message in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_two_processes_train_as_one_does(unbroken, tokenizer, tmp_path):
+    """The same batches and the same dropout, on two processes of one device each; both write one checkpoint."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        address = f"localhost:{probe.getsockname()[1]}"
+    workdir = tmp_path / "two"
+    processes = [
+        subprocess.Popen(
+            command(workdir, tokenizer, f"--coordinator={address}", "--num_processes=2", f"--process_id={number}"),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, env=ONE_DEVICE,
+        )
+        for number in range(2)
+    ]  # fmt: skip
+    assert [process.wait(timeout=300) for process in processes] == [0, 0]
+    assert (workdir / "checkpoints" / "16").is_dir()
+    losses = [[row["loss"] for row in metrics(path) if "loss" in row] for path in (workdir, unbroken)]
+    assert len(losses[0]) == 4
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+    found, wanted = (load_file(path / "model" / "model.safetensors") for path in (workdir, unbroken))
+    for name in wanted:  # Adam turns a gradient that is rounding noise into a step of full length: some weights differ
+        assert np.abs(found[name].astype(float) - wanted[name].astype(float)).mean() < 1e-3
