@@ -13,7 +13,6 @@ _HOMES = {
     "Quals": "quals",
     "QualsResult": "quals",
     "SearchConfig": "decoding.diverse_beam",
-    "Summarizer": "summarizer",
     "confidence_interval": "quals",
     "keep_pairs": "pairs",
 }

@@ -53,7 +53,10 @@ def keep_pairs(pairs: Sequence[QAPair], summary: str, max_pairs: int | None = MA
     found = [pair for pair in pairs if pair.answer is not None and pair.answer.lower() in text]
     found.sort(key=lambda pair: 0.0 if pair.beam_total is None else -pair.beam_total)  # stable: ties in order of the beams
     if max_pairs is None:
-        return list({_key(pair): pair for pair in reversed(found)}.values())[::-1]
+        distinct: dict[tuple[str, str], QAPair] = {}
+        for pair in found:
+            distinct.setdefault(_key(pair), pair)
+        return list(distinct.values())
     queues: dict[str, list[QAPair]] = {}
     for pair in found:
         queues.setdefault(pair.answer.lower(), []).append(pair)

@@ -24,7 +24,8 @@ EXAMPLES = """examples:
 
 
 def parser() -> Parser:
-    parser = Parser(prog="score.py", description=DESCRIPTION, epilog=EXAMPLES)
+    usage = "score.py (--input FILE | --documents FILE --summaries FILE | --document TEXT --summary TEXT) [--output FILE] ..."
+    parser = Parser(prog="score.py", usage=usage, description=DESCRIPTION, epilog=EXAMPLES)
     given = parser.add_argument_group("input (one of the three)")
     given.add_argument("--input", metavar="FILE", help="JSONL, CSV or TSV with document and summary (.gz too; - is standard input)")
     given.add_argument("--documents", metavar="FILE", help="one document a line; goes with --summaries")

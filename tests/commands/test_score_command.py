@@ -1,0 +1,162 @@
+"""score.py as people run it: its outputs, its one-line errors, and being killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from quals_jax.commands.errors import UserError
+from quals_jax.commands.score import check, parser, read_blocks, shard_of
+from quals_jax.commands.table import Summary
+
+ROOT = Path(__file__).parent.parent.parent
+pytestmark = pytest.mark.command
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    from tiny_qagen import make_tiny_qagen
+
+    return make_tiny_qagen(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """One device and a cache of compiled programs that the runs of this file share."""
+    flags = "--xla_backend_optimization_level=0"
+    return os.environ | {"XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")), "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
+    texts = ["a cat sat", "dogs eat", "cats eat at home", "", "tea"]
+    with open(path, "w") as file:
+        for number in range(30):
+            file.write(json.dumps({"id": f"r{number}", "document": f"the cat sat at tea {number}", "summary": texts[number % 5], "kind": "x"}) + "\n")
+    return path
+
+
+def command(model, *flags):
+    return [sys.executable, str(ROOT / "score.py"), "--model", str(model), "--num_beams", "16", "--block_rows", "4", "--batch_size", "4", *map(str, flags)]
+
+
+@pytest.fixture(scope="module")
+def whole(model, rows, environment, tmp_path_factory):
+    """A run that nobody stopped."""
+    output = tmp_path_factory.mktemp("out") / "scores.jsonl"
+    flags = ("--input", rows, "--output", output, "--report", output.with_suffix(".html"))
+    done = subprocess.run(command(model, *flags), env=environment, capture_output=True, text=True, timeout=300)
+    return output, done
+
+
+def test_rows_table_signature_and_silence(whole):
+    output, done = whole
+    assert done.returncode == 0 and done.stderr == ""
+    written = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [row["id"] for row in written] == [f"r{number}" for number in range(30)]
+    scored = [row["quals"] for row in written if row["quals"] is not None]
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith(f"QUALS = {sum(scored) / len(scored):.3f} (n = {len(scored)}) | model:")
+    assert "groups:16 | strength:0.5 | pairs:10 | summary_score:likelihood | dtype:float32 | version:0.1.0" in last
+    for row in written:
+        assert row["kind"] == "x" and row["summary_index"] == 0 and row["num_pairs"] == len(row["pairs"])
+        for pair in row["pairs"]:
+            assert len(pair["tokens"]) == len(pair["document_logprobs"]) == len(pair["summary_logprobs"]) == len(pair["beam_logprobs"])
+        for span in row["spans"]:
+            assert 0 <= span["start"] < span["end"] <= len(row["summary"])
+    assert not Path(f"{output}.partial").exists()
+    page = output.with_suffix(".html").read_text()
+    assert "<script src" not in page and "http" not in page.replace("http-equiv", "") and "cats eat at home" in page
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(whole, model, rows, environment, tmp_path):
+    output = tmp_path / "killed.jsonl"
+    flags = command(model, "--input", rows, "--output", output)
+    process = subprocess.Popen(flags, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    record = Path(f"{output}.run.json")
+    while process.poll() is None and not (record.exists() and json.loads(record.read_text())["blocks"] >= 2):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    again = subprocess.run(flags, env=environment, capture_output=True, text=True, timeout=300)
+    assert again.returncode == 0, again.stderr
+    assert output.read_bytes() == whole[0].read_bytes()
+    reprinted = subprocess.run(flags, env=environment, capture_output=True, text=True, timeout=300)
+    assert reprinted.stdout == again.stdout
+
+
+def test_standard_input_to_standard_output(model, rows, environment):
+    lines = "".join(rows.read_text().splitlines(keepends=True)[:3])
+    done = subprocess.run(command(model, "--input", "-"), env=environment, input=lines, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and len([json.loads(line) for line in done.stdout.splitlines()]) == 3
+    assert "QUALS = " in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--input", "none.jsonl"], "none.jsonl: No such file"),
+        (["--imput", "a"], "unrecognized arguments: --imput"),
+        ([], "name one input"),
+        (["--document", "d"], "name one input"),
+        (["--document", " ", "--summary", "s"], "'document' is empty"),
+        (["--input", "a", "--num_beams", "6", "--num_groups", "4"], "--num_groups is 4"),
+        (["--input", "a", "--shard", "2/2"], "--shard is '2/2'"),
+        (["--input", "a", "--report", "r.html"], "--report needs --output"),
+    ],
+)
+def test_mistakes_are_one_line_with_status_2(flags, message, tmp_path):
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, str(ROOT / "score.py"), *flags], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1 and not done.stdout
+    assert time.monotonic() - started < 30
+
+
+def test_help_fits_a_screen():
+    done = subprocess.run([sys.executable, str(ROOT / "score.py"), "--help"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stdout.count("\n") < 60
+
+
+def _options(*flags):
+    options = parser().parse_args(list(flags))
+    check(options)
+    return options
+
+
+def test_shards_share_out_the_blocks(rows):
+    found = []
+    for index in range(3):
+        options = _options("--input", str(rows), "--output", "o", "--block_rows", "4", "--shard", f"{index}/3")
+        found += [(number, [row.id for row in block]) for number, block, _ in read_blocks(options)]
+    assert sorted(number for number, _ in found) == list(range(8))
+    assert sorted(id for _, ids in found for id in ids) == sorted(f"r{number}" for number in range(30))
+    assert shard_of("3/8") == (3, 8)
+
+
+def test_skipping_bad_rows_and_stopping_at_them(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"document": "d", "summary": "s"}\n{"document": ""}\n{"document": "e", "summary": "t"}\n')
+    ((_, block, messages),) = read_blocks(_options("--input", str(path), "--on_error", "skip"))
+    assert [row.number for row in block] == [0, 2] and len(messages) == 1 and "line 2" in messages[0]
+    with pytest.raises(UserError, match="line 2"):
+        list(read_blocks(_options("--input", str(path))))
+
+
+def test_the_table_counts_what_it_should():
+    summary = Summary()
+    pair = {"question": "q?", "answer": "a", "score": -2.0}
+    common = {"truncated": False, "summary": "s", "document": "long document"}
+    summary.add(common | {"id": 1, "quals": -2.0, "num_pairs": 1, "pairs": [pair]})
+    summary.add(common | {"id": 2, "quals": None, "num_pairs": 0, "pairs": [], "truncated": True})
+    summary.add(common | {"id": 3, "quals": -1.0, "num_pairs": 1, "pairs": [pair | {"score": -1.0}]})
+    lines = summary.lines("signature")
+    assert lines[0].endswith("3") and "1 (33.3%)" in lines[1] and lines[2].split()[2] == "1:"
+    assert lines[-1] == "QUALS = -1.500 (n = 2) | signature"
+    worst = [line for line in lines if line.startswith("   -")]
+    assert float(worst[0].split()[0]) == -2.0
