@@ -6,7 +6,7 @@ import dataclasses
 import fcntl
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,7 @@ class Data:
     batches: object
     evaluate: Callable
     evaluation_batches: Sequence[dict]
+    counts: Mapping[str, int]  # texts read since the start of this process, and what was cut or left out of them
 
 
 def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None) -> Path:
@@ -57,7 +58,9 @@ def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None) -
     model, tokenizer = prepare_model(config)
     data = prepare_data(config, model.config, tokenizer)
     first = parallel.is_first_process()
-    metrics = workdir / "metrics.jsonl" if first else None
+    journal = Journal(
+        workdir / "metrics.jsonl" if first else None, steps=config.steps, terminal=terminal if first else None
+    )
     with claimed(config, workdir):
         params = train(
             config,
@@ -67,8 +70,11 @@ def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None) -
             batches=data.batches,
             evaluate=data.evaluate,
             evaluation_batches=data.evaluation_batches,
-            journal=Journal(metrics, steps=config.steps, terminal=terminal if first else None),
+            journal=journal,
         )
+        if data.counts:
+            journal.write({"step": config.steps, **data.counts})
+            journal.say("  ".join(f"{name} {count:,}" for name, count in data.counts.items()))
         return export(params, model, tokenizer, workdir / "model", dtype=config.export_dtype)
 
 
@@ -165,18 +171,20 @@ def prepare_data(config: TrainConfig, sizes: BartConfig, tokenizer: Tokenizer) -
             config, tokenizer, data.validation or "gazette:validation", seed=GAZETTE_VALIDATION_SEED,
             count=GAZETTE_VALIDATION_BATCHES, training=False,
         )  # fmt: skip
-        return Data(loader.indexed_batches(training), evaluate, list(held_out))
+        return Data(loader.indexed_batches(training), evaluate, list(held_out), {})
     evaluate = answer_sums(tokenizer.connector_id, ("answer",)) if pairs else likelihood_sums
-    source_limit = min(LONGEST_SOURCE, sizes.max_position_embeddings, data.source_buckets[-1])
-    target_limit = min(data.max_target_tokens, sizes.max_position_embeddings, data.target_buckets[-1])
-    tokenise = Tokenise(tokenizer, source_limit=source_limit, target_limit=target_limit)
+    limits = {
+        "source_limit": min(LONGEST_SOURCE, sizes.max_position_embeddings, data.source_buckets[-1]),
+        "target_limit": min(data.max_target_tokens, sizes.max_position_embeddings, data.target_buckets[-1]),
+    }
+    tokenise = Tokenise(tokenizer, **limits)
     training = loader.training_batches(sources.open_sources(data.train, folder=data.folder), tokenise, data, seed=seed)
     held_out = []
     if data.validation:
         texts = sources.open_sources(data.validation, folder=data.folder)
         texts = First(texts, data.validation_rows or len(texts))
-        held_out = loader.evaluation_batches(texts, tokenise, data)
-    return Data(training, evaluate, held_out)
+        held_out = loader.evaluation_batches(texts, Tokenise(tokenizer, **limits), data)
+    return Data(training, evaluate, held_out, tokenise.counts)
 
 
 def gazette_batches(

@@ -33,6 +33,7 @@ class Journal:
         self.first_step = self.marked_step = 0
         self.tokens = 0
         self.sums: list[Sums] = []
+        self.shapes: set[str] = set()
 
     def begin(self, step: int) -> None:
         """Forgets what a stopped run wrote of steps after the one that this run goes on from."""
@@ -53,6 +54,12 @@ class Journal:
     def add(self, sums: Sums, tokens: int) -> None:
         self.sums.append(sums)
         self.tokens += tokens
+
+    def note_shapes(self, shapes: str, seconds: float) -> None:
+        """Says when a batch had shapes for which a program had to be compiled first."""
+        if shapes not in self.shapes:
+            self.shapes.add(shapes)
+            self.say(f"compiled for {shapes} in {seconds:.1f} s")
 
     def log(self, step: int, **values) -> dict[str, float]:
         """Writes the means since the last line; waits for the device."""

@@ -77,7 +77,9 @@ def train(
 
         while step < config.steps:
             batch = next(iterator)
+            began = time.monotonic()
             state, sums = train_step(state, parallel.shard_rows(batch, mesh, parts=parts))
+            journal.note_shapes(shapes_of(batch), time.monotonic() - began)
             step += 1
             journal.add(sums, count_tokens(batch))
             last = step == config.steps
@@ -154,6 +156,12 @@ def count_tokens(batch: Batch) -> int:
     """Source and target tokens of a batch, padding apart."""
     names = ("source_ids", "target_ids")
     return sum(int(np.sum(part[name] != PAD_ID)) for part in batch.values() for name in names if name in part)
+
+
+def shapes_of(batch: Batch) -> str:
+    """Such as "rows 8x512 8x4x32": of each part the sources and the targets."""
+    shapes = {name: [part["source_ids"].shape, part["target_ids"].shape] for name, part in batch.items()}
+    return ", ".join(f"{name} " + " ".join("x".join(map(str, shape)) for shape in shapes[name]) for name in shapes)
 
 
 class _Stop:
