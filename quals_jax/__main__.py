@@ -21,7 +21,10 @@ def run() -> int:
         import difflib
 
         close = difflib.get_close_matches(name, there, 1)
-        fail(f"quals_jax: there is no command {name!r}" + (f"; did you mean {close[0]}?" if close else "; run it without a name for the list"))
+        fail(
+            f"quals_jax: there is no command {name!r}"
+            + (f"; did you mean {close[0]}?" if close else "; run it without a name for the list")
+        )
     try:
         return importlib.import_module(f"quals_jax.commands.{name}").main(arguments) or 0
     except UserError as error:

@@ -51,7 +51,9 @@ def keep_pairs(pairs: Sequence[QAPair], summary: str, max_pairs: int | None = MA
         raise ValueError(f"max_pairs is {max_pairs}; it must be at least 1, or None for all")
     text = summary.lower()
     found = [pair for pair in pairs if pair.answer is not None and pair.answer.lower() in text]
-    found.sort(key=lambda pair: 0.0 if pair.beam_total is None else -pair.beam_total)  # stable: ties in order of the beams
+    found.sort(
+        key=lambda pair: 0.0 if pair.beam_total is None else -pair.beam_total
+    )  # stable: ties in order of the beams
     if max_pairs is None:
         distinct: dict[tuple[str, str], QAPair] = {}
         for pair in found:

@@ -33,12 +33,16 @@ def encode_rows(model: Bart, source_ids: Int[Array, "batch source"]) -> Memory:
     return model.memory(model.encode(source_ids, mask), mask)
 
 
-def search_rows(graph, config: SearchConfig, params, source_ids: Int[Array, "batch source"], active: Bool[Array, "batch"]) -> Hypotheses:
+def search_rows(
+    graph, config: SearchConfig, params, source_ids: Int[Array, "batch source"], active: Bool[Array, "batch"]
+) -> Hypotheses:
     """Questions and answers to every text of a batch. A pure function of arrays: it runs under jit, shard_map and pmap."""
     model = nnx.merge(graph, params)
     memory = encode_rows(model, source_ids)
     batch = source_ids.shape[0]
-    cache = init_cache(model.config, batch=batch, beam=config.num_beams, length=config.max_length + 1, dtype=model.dtype)
+    cache = init_cache(
+        model.config, batch=batch, beam=config.num_beams, length=config.max_length + 1, dtype=model.dtype
+    )
 
     def step(token_ids, cache):
         states, cache = model.decode(token_ids[:, :, None], memory, cache)
@@ -63,14 +67,19 @@ def score_rows(
     return jnp.moveaxis(logprobs, 0, 1).reshape(batch, pairs, target)
 
 
-def target_logprobs(model: Bart, memory: Memory, target_ids: Int[Array, "batch pair target"]) -> Float[Array, "batch pair target"]:
+def target_logprobs(
+    model: Bart, memory: Memory, target_ids: Int[Array, "batch pair target"]
+) -> Float[Array, "batch pair target"]:
     """Teacher forcing: the log-probability of every token given those before it. Logits are made and reduced in slices."""
     start = jnp.full_like(target_ids[..., :1], model.config.decoder_start_token_id)
     states, _ = model.decode(jnp.concatenate([start, target_ids[..., :-1]], axis=-1), memory)
     states, targets = states.reshape(-1, states.shape[-1]), target_ids.reshape(-1)
     size = min(len(targets), max(1, LOGITS_AT_ONCE // model.config.vocab_size))
     missing = -len(targets) % size
-    slices = (jnp.pad(states, ((0, missing), (0, 0))).reshape(-1, size, states.shape[-1]), jnp.pad(targets, (0, missing)).reshape(-1, size))
+    slices = (
+        jnp.pad(states, ((0, missing), (0, 0))).reshape(-1, size, states.shape[-1]),
+        jnp.pad(targets, (0, missing)).reshape(-1, size),
+    )
 
     def reduce(slice):
         logits = model.logits(slice[0])
@@ -88,13 +97,23 @@ class QAGen:
     """
 
     def __init__(
-        self, model: Bart, tokenizer: Tokenizer, *, search: SearchConfig | None = None, batch_size: int = 8, name: str = "model", fingerprint: str = "",
-        devices: Sequence[jax.Device] | None = None, reference_quals: Sequence[float] | None = None,
-    ):  # fmt: skip
+        self,
+        model: Bart,
+        tokenizer: Tokenizer,
+        *,
+        search: SearchConfig | None = None,
+        batch_size: int = 8,
+        name: str = "model",
+        fingerprint: str = "",
+        devices: Sequence[jax.Device] | None = None,
+        reference_quals: Sequence[float] | None = None,
+    ):
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
         if tokenizer.size > model.config.vocab_size:
-            raise ValueError(f"the tokenizer has {tokenizer.size} entries, the model {model.config.vocab_size}: they do not belong together")
+            raise ValueError(
+                f"the tokenizer has {tokenizer.size} entries, the model {model.config.vocab_size}: they do not belong together"
+            )
         self.config, self.dtype = model.config, model.dtype
         self.tokenizer, self.search = tokenizer, search or SearchConfig()
         longest = self.config.max_position_embeddings
@@ -172,7 +191,11 @@ class QAGen:
             for start in range(0, len(pairs), most)
         ]
         shapes = [
-            (self._source_bucket(sources[number]), bucket(len(tokens), PAIR_BUCKETS), bucket(max(map(len, tokens)), TARGET_BUCKETS))
+            (
+                self._source_bucket(sources[number]),
+                bucket(len(tokens), PAIR_BUCKETS),
+                bucket(max(map(len, tokens)), TARGET_BUCKETS),
+            )
             for number, _, tokens in tasks
         ]
 
@@ -247,4 +270,3 @@ class QAGen:
                 )
             )
         return pairs
-

@@ -26,8 +26,16 @@ class ScoredPair(QAPair):
     score: float | None = None
 
     def to_json(self) -> dict:
-        listed = {name: _floats(getattr(self, name)) for name in ("document_logprobs", "summary_logprobs", "beam_logprobs")}
-        return {"question": self.question, "answer": self.answer, "tokens": list(self.tokens), **listed, "score": self.score}
+        listed = {
+            name: _floats(getattr(self, name)) for name in ("document_logprobs", "summary_logprobs", "beam_logprobs")
+        }
+        return {
+            "question": self.question,
+            "answer": self.answer,
+            "tokens": list(self.tokens),
+            **listed,
+            "score": self.score,
+        }
 
 
 @dataclass(frozen=True, eq=False)

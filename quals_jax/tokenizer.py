@@ -126,7 +126,9 @@ class Tokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, as it is: not stripped. `<s>`, `<pad>` and `</s>` vanish, `<unk>` stays as such, ids without text are nothing."""
         pieces = (self._texts.get(int(id), "") for id in ids if id not in (BOS, PAD, EOS))
-        return bytes(_BYTES[character] for character in "".join(pieces) if character in _BYTES).decode("utf-8", "replace")
+        return bytes(_BYTES[character] for character in "".join(pieces) if character in _BYTES).decode(
+            "utf-8", "replace"
+        )
 
     @cached_property
     def _texts(self) -> dict[int, str]:

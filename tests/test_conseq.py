@@ -43,7 +43,9 @@ def test_without_references_the_ranking_of_the_candidates_alone(scores):
 
 def test_highest_variant(golden, scores):
     candidates, references, _ = scores
-    chosen = [json.loads(line) for line in (golden / "select" / "cand" / "untarget.index.highest").read_text().splitlines()]
+    chosen = [
+        json.loads(line) for line in (golden / "select" / "cand" / "untarget.index.highest").read_text().splitlines()
+    ]
     for document, candidate in conseq.select(candidates, references, 1.0, 1.0, highest=True):
         assert chosen[document]["avg"]["eval_ns-ns"] == candidate
 
@@ -56,7 +58,11 @@ def test_texts_without_score_are_chosen_last():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(([[0.1]], [0.1, 0.2]), "1 documents and references of 2"), (([[]], None), "document 0 has no"), (([[0.1]], None, 1.2), "candidate_ratio is 1.2")],
+    [
+        (([[0.1]], [0.1, 0.2]), "1 documents and references of 2"),
+        (([[]], None), "document 0 has no"),
+        (([[0.1]], None, 1.2), "candidate_ratio is 1.2"),
+    ],
 )
 def test_impossible_selections_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
@@ -91,8 +97,12 @@ def test_losses_equal_the_reference(golden, logits, smoothing):
     total, size = conseq.contrastive_loss(*logits["target"], *logits["untarget"], label_smoothing=smoothing)
     assert int(size) == record["sample_size"]
     assert float(total) == pytest.approx(record["loss"], rel=1e-5)
-    assert float(conseq.likelihood_sum(*logits["target"], smoothing)[0]) == pytest.approx(record["loss_positive"], rel=1e-5)
-    assert float(conseq.unlikelihood_sum(*logits["untarget"], smoothing)[0]) == pytest.approx(record["loss_negative"], rel=1e-3)
+    assert float(conseq.likelihood_sum(*logits["target"], smoothing)[0]) == pytest.approx(
+        record["loss_positive"], rel=1e-5
+    )
+    assert float(conseq.unlikelihood_sum(*logits["untarget"], smoothing)[0]) == pytest.approx(
+        record["loss_negative"], rel=1e-3
+    )
 
 
 @pytest.mark.parametrize("p", [1e-6, 0.1, 0.5, 0.9, 0.999, 1 - 1e-6])

@@ -22,7 +22,9 @@ def golden_qagen(golden, bpe):
     def make(beams, **settings):
         config, tensors, _ = load_huggingface(golden / "tiny_bart_hf")
         search = SearchConfig(num_beams=beams)
-        return QAGen(fill(config, tensors), Tokenizer.from_pretrained(bpe), search=search, devices=jax.devices()[:1], **settings)
+        return QAGen(
+            fill(config, tensors), Tokenizer.from_pretrained(bpe), search=search, devices=jax.devices()[:1], **settings
+        )
 
     return make
 
@@ -36,10 +38,16 @@ def _pipeline(golden, name):
     documents = (folder / "test.source").read_text().splitlines()
     (hypotheses,) = [path for path in folder.glob("*.hypo")]
     texts = [line["summaries"] for line in _lines(hypotheses)]
-    recorded = [score for line in _lines(folder / "test.source.source_eval_noprepend.quals") for score in line["eval_ns-ns"]]
+    recorded = [
+        score for line in _lines(folder / "test.source.source_eval_noprepend.quals") for score in line["eval_ns-ns"]
+    ]
     if len(texts) == 1:  # one JSON line holds one summary of every document
         return documents, texts[0], recorded
-    return [d for d, own in zip(documents, texts, strict=True) for _ in own], [t for own in texts for t in own], recorded
+    return (
+        [d for d, own in zip(documents, texts, strict=True) for _ in own],
+        [t for own in texts for t in own],
+        recorded,
+    )
 
 
 @pytest.mark.golden
@@ -61,7 +69,10 @@ def test_given_pairs_are_scored_as_the_reference_scores_them(golden, golden_qage
     documents = (folder / "test.source").read_text().splitlines()
     evaluated = [record for line in _lines(folder / "test.source.source_eval_noprepend") for record in line]
     lists = [
-        [QAPair(qa["q"], qa["a"], qa.get("toks") or qagen.tokenizer.encode_pair(qa["q"], qa["a"])) for qa in record["qas"]]
+        [
+            QAPair(qa["q"], qa["a"], qa.get("toks") or qagen.tokenizer.encode_pair(qa["q"], qa["a"]))
+            for qa in record["qas"]
+        ]
         for record in evaluated
     ]
     assert any(truncated for _, truncated in qagen.tokenizer.encode_batch(documents))
@@ -81,7 +92,9 @@ def tiny_folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def tiny(tiny_folder):
     search = SearchConfig(num_beams=16, min_length=2, max_length=12)
-    return lambda **settings: QAGen.from_pretrained(tiny_folder, search=search, **{"devices": jax.devices()[:1], **settings})
+    return lambda **settings: QAGen.from_pretrained(
+        tiny_folder, search=search, **{"devices": jax.devices()[:1], **settings}
+    )
 
 
 DOCUMENTS = ["the cat sat on the mat", "a dog ran " * 8, "the cat sat on the mat", "birds"]
@@ -114,7 +127,11 @@ def test_quals_is_the_mean_over_pairs_or_none(scored):
         json.dumps(result.to_json(), allow_nan=False)
 
 
-@pytest.mark.parametrize("settings", [{"batch_size": 1}, {"batch_size": 3}, {"batch_size": 1, "devices": None}], ids=["one", "three", "8 devices"])
+@pytest.mark.parametrize(
+    "settings",
+    [{"batch_size": 1}, {"batch_size": 3}, {"batch_size": 1, "devices": None}],
+    ids=["one", "three", "8 devices"],
+)
 def test_batches_and_devices_change_nothing(tiny, scored, settings):
     for one, other in zip(scored, Quals(tiny(**settings), max_pairs=None).score(DOCUMENTS, SUMMARIES), strict=True):
         assert [pair.tokens for pair in one.pairs] == [pair.tokens for pair in other.pairs]
@@ -131,9 +148,14 @@ def test_eight_devices_give_the_same_bytes_at_an_equal_batch(tiny):
 def test_no_device_talks_to_another(tiny):
     qagen = tiny(devices=None)
     ids = np.full((qagen._rows, 64), 5, np.int32)
-    for program, arrays in ((qagen._search, (ids, np.ones(len(ids), bool))), (qagen._score, (ids, np.full((len(ids), 16, 16), 5, np.int32)))):
+    for program, arrays in (
+        (qagen._search, (ids, np.ones(len(ids), bool))),
+        (qagen._score, (ids, np.full((len(ids), 16, 16), 5, np.int32))),
+    ):
         compiled = program.lower(qagen._params, *parallel.shard_rows(arrays, qagen.mesh)).compile().as_text()
-        assert not [word for word in ("all-reduce", "all-gather", "collective-permute", "all-to-all") if word in compiled]
+        assert not [
+            word for word in ("all-reduce", "all-gather", "collective-permute", "all-to-all") if word in compiled
+        ]
 
 
 def test_the_same_functions_run_under_pmap(tiny_folder):
@@ -148,7 +170,10 @@ def test_the_same_functions_run_under_pmap(tiny_folder):
     targets = np.full((2, 1, 16, 16), 7, np.int32)
     mapped = jax.pmap(partial(score_rows, graph), in_axes=(None, 0, 0), devices=jax.devices()[:2])(params, ids, targets)
     for row in range(2):
-        np.testing.assert_allclose(mapped[row], jax.jit(partial(score_rows, graph))(params, ids[row], targets[row]), atol=1e-5)
+        np.testing.assert_allclose(
+            mapped[row], jax.jit(partial(score_rows, graph))(params, ids[row], targets[row]), atol=1e-5
+        )
+
 
 def test_a_stream_gives_what_lists_give(tiny, scored):
     quals = Quals(tiny(batch_size=2), max_pairs=None)
@@ -159,7 +184,16 @@ def test_a_stream_gives_what_lists_give(tiny, scored):
 def test_the_signature_names_what_changes_the_number(tiny):
     qagen = tiny()
     signature = Quals(qagen, max_pairs=7, summary_score="beam").signature
-    for part in ("groups:16", "strength:0.5", "min_length:2", "max_length:12", "pairs:7", "summary_score:beam", "dtype:float32", "version:"):
+    for part in (
+        "groups:16",
+        "strength:0.5",
+        "min_length:2",
+        "max_length:12",
+        "pairs:7",
+        "summary_score:beam",
+        "dtype:float32",
+        "version:",
+    ):
         assert part in signature
     assert signature != Quals(qagen).signature
 

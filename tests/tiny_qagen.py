@@ -16,8 +16,15 @@ def make_tiny_qagen(folder: Path, seed: int = 0) -> Path:
 
     pieces = ["<s>", "<pad>", "</s>", "<unk>", *sorted(pre_tokenizers.ByteLevel.alphabet()), "ĠstrutConnector"]
     connector = len(pieces) - 1
-    settings = {"source_bos": False, "connector": " strutConnector", "connector_id": connector, "max_source_tokens": 127}
-    tokenizer = Tokenizer({piece: number for number, piece in enumerate(pieces)}, [], connector_id=connector, max_source_tokens=127)
+    settings = {
+        "source_bos": False,
+        "connector": " strutConnector",
+        "connector_id": connector,
+        "max_source_tokens": 127,
+    }
+    tokenizer = Tokenizer(
+        {piece: number for number, piece in enumerate(pieces)}, [], connector_id=connector, max_source_tokens=127
+    )
     config = BartConfig(
         vocab_size=len(pieces), d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
         encoder_ffn_dim=16, decoder_ffn_dim=16, max_position_embeddings=128, init_std=0.3,

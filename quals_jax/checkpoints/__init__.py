@@ -95,7 +95,9 @@ def load_checkpoint(
     try:
         model = fill(config, tensors, dtype=DTYPES[dtype], remat=remat)
     except CheckpointError as error:
-        raise CheckpointError(f"{fairseq_file or folder}: the weights do not fit the configuration", error.problems) from None
+        raise CheckpointError(
+            f"{fairseq_file or folder}: the weights do not fit the configuration", error.problems
+        ) from None
     return Checkpoint(model, pieces, settings, _name(path, found), fingerprint(tensors), folder, extra)
 
 
@@ -119,7 +121,12 @@ def _locate(path: str | Path) -> Path:
     if local.exists():
         return local
     text = str(path)
-    if text.startswith((".", "/", "~")) or local.suffix in (".pt", ".bin") or not HUB_ID.fullmatch(text) or local.parent != Path(".") and local.parent.exists():
+    if (
+        text.startswith((".", "/", "~"))
+        or local.suffix in (".pt", ".bin")
+        or not HUB_ID.fullmatch(text)
+        or (local.parent != Path(".") and local.parent.exists())
+    ):
         raise ValueError(f"{text}: there is no such file or folder")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError

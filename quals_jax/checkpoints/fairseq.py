@@ -28,8 +28,12 @@ FIELDS = {
     "attention_dropout": "attention_dropout",
 }
 ARCHITECTURES = {  # sizes that a file need not spell out
-    "bart_large": dict(encoder_embed_dim=1024, encoder_ffn_embed_dim=4096, decoder_ffn_embed_dim=4096, layers=12, heads=16),
-    "bart_base": dict(encoder_embed_dim=768, encoder_ffn_embed_dim=3072, decoder_ffn_embed_dim=3072, layers=6, heads=12),
+    "bart_large": dict(
+        encoder_embed_dim=1024, encoder_ffn_embed_dim=4096, decoder_ffn_embed_dim=4096, layers=12, heads=16
+    ),
+    "bart_base": dict(
+        encoder_embed_dim=768, encoder_ffn_embed_dim=3072, decoder_ffn_embed_dim=3072, layers=6, heads=12
+    ),
 }
 # What a BART says of itself, if it says anything; any other value is another model.
 REQUIRED = {
@@ -107,8 +111,17 @@ def _plain(value, depth: int = 0):
 
 
 def _config(described: dict, vocab_size: int) -> BartConfig:
-    base = next((sizes for name, sizes in ARCHITECTURES.items() if str(described.get("arch") or described.get("_name")) == name), {})
-    values = {f"{side}_{part}": base[short] for side in ("encoder", "decoder") for part, short in (("layers", "layers"), ("attention_heads", "heads")) if base}  # fmt: skip
+    base = next(
+        (
+            sizes
+            for name, sizes in ARCHITECTURES.items()
+            if str(described.get("arch") or described.get("_name")) == name
+        ),
+        {},
+    )
+    values = {}
+    for side in ("encoder", "decoder") if base else ():
+        values |= {f"{side}_layers": base["layers"], f"{side}_attention_heads": base["heads"]}
     values |= {name: size for name, size in base.items() if name not in ("layers", "heads")}
     values |= {name: value for name, value in described.items() if value is not None}
     problems = [

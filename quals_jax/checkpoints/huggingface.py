@@ -15,7 +15,12 @@ from quals_jax.checkpoints.errors import CheckpointError
 from quals_jax.models.bart import Bart, BartConfig
 
 # Last part of a parameter's path -> (last part of the tensor's name, whether the matrix is stored transposed).
-LEAVES = {"kernel": ("weight", True), "bias": ("bias", False), "scale": ("weight", False), "embedding": ("weight", False)}
+LEAVES = {
+    "kernel": ("weight", True),
+    "bias": ("bias", False),
+    "scale": ("weight", False),
+    "embedding": ("weight", False),
+}
 # Other names of the one embedding table: absent, or equal to it.
 TIED = ("model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight", "lm_head.weight")
 SHARED = "model.shared.weight"
@@ -91,7 +96,9 @@ def _one_table(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     first = next(iter(tables))
     differing = [name for name in tables if not np.array_equal(tables[name], tables[first])]
     if differing:
-        raise CheckpointError("embeddings that BART ties differ", [f"{name} differs from {first}" for name in differing])
+        raise CheckpointError(
+            "embeddings that BART ties differ", [f"{name} differs from {first}" for name in differing]
+        )
     return tensors | {SHARED: tables[first]}
 
 
@@ -103,7 +110,9 @@ def load_huggingface(folder: Path) -> tuple[BartConfig, dict[str, np.ndarray], d
     """
     extra = read_json(folder / "config.json")
     if extra.get("model_type", "bart") != "bart":
-        raise CheckpointError(f"{folder / 'config.json'}: model_type is {extra['model_type']!r}; only bart can be loaded")
+        raise CheckpointError(
+            f"{folder / 'config.json'}: model_type is {extra['model_type']!r}; only bart can be loaded"
+        )
     try:
         config = BartConfig.from_dict(extra)
     except (ValueError, TypeError) as error:
@@ -166,12 +175,19 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
         raise CheckpointError(f"{path}: holds no state dict")
     strangers = [str(name) for name, array in tensors.items() if not isinstance(array, np.ndarray)]
     if strangers:
-        raise CheckpointError(f"{path}: holds other things than tensors", [f"{name} is no tensor" for name in strangers])
+        raise CheckpointError(
+            f"{path}: holds other things than tensors", [f"{name} is no tensor" for name in strangers]
+        )
     return tensors
 
 
 def save_huggingface(
-    folder: Path, config: BartConfig, tensors: dict[str, np.ndarray], *, extra: dict | None = None, dtype: str = "float32"
+    folder: Path,
+    config: BartConfig,
+    tensors: dict[str, np.ndarray],
+    *,
+    extra: dict | None = None,
+    dtype: str = "float32",
 ) -> None:
     """Writes `config.json`, `generation_config.json` and `model.safetensors` as `transformers` reads them.
 

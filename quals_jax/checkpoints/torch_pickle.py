@@ -213,9 +213,7 @@ def _unpickle(file: BinaryIO, storage) -> object:
 
 def _check_memo(file: BinaryIO) -> None:
     """Refuses a memo index beyond what the pickle can have filled: the unpickler would take memory for all in between."""
-    operations = 0
-    for operation, argument, _ in pickletools.genops(file):
-        operations += 1
+    for operations, (operation, argument, _) in enumerate(pickletools.genops(file), 1):
         if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > operations:
             raise CheckpointError("has a memo index out of all proportion")
 
@@ -275,7 +273,11 @@ class _Dtype(Record):
 
 def _scalar(dtype, data=b"") -> object:
     """A NumPy scalar as a Python number."""
-    if not isinstance(dtype, _Dtype) or not dtype.arguments or not re.fullmatch(r"[biuf][1248]", str(dtype.arguments[0])):
+    if (
+        not isinstance(dtype, _Dtype)
+        or not dtype.arguments
+        or not re.fullmatch(r"[biuf][1248]", str(dtype.arguments[0]))
+    ):
         raise CheckpointError("holds a NumPy scalar that is no number")
     if isinstance(data, str):
         data = data.encode("latin1")

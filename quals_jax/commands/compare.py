@@ -20,7 +20,9 @@ def main(arguments: list[str]) -> int:
     first, second = read_scores(options.first), read_scores(options.second)
     if set(first) != set(second):
         (stray, *_) = sorted(set(first) ^ set(second), key=str)
-        raise UserError(f"{options.first} and {options.second} hold other rows: id and summary_index {stray} is in one of them only")
+        raise UserError(
+            f"{options.first} and {options.second} hold other rows: id and summary_index {stray} is in one of them only"
+        )
     both = [key for key in first if first[key][0] is not None and second[key][0] is not None]
     if not both:
         raise UserError("no row has a score in both files")
@@ -30,9 +32,10 @@ def main(arguments: list[str]) -> int:
 
 def read_scores(path: str) -> dict[tuple, tuple[float | None, str]]:
     """(id, summary_index) -> (quals, summary) of every row."""
-    found = {}
+    found, number = {}, 0
     try:
-        for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+        for line in Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n"):
+            number += 1
             row = json.loads(line)
             found[json.dumps(row["id"]), row["summary_index"]] = row["quals"], row["summary"]
     except OSError as error:
@@ -65,5 +68,7 @@ def table(first: dict, second: dict, both: list, first_name: str, second_name: s
     ]
     for place in np.argsort(-np.abs(difference), kind="stable")[:DIFFERING]:
         key = both[place]
-        lines.append(f"  {difference[place]:+.3f}  id {key[0]}, summary {key[1]}: {' '.join(second[key][1].split())[:90]}")
+        lines.append(
+            f"  {difference[place]:+.3f}  id {key[0]}, summary {key[1]}: {' '.join(second[key][1].split())[:90]}"
+        )
     return lines

@@ -16,7 +16,9 @@ def main(arguments: list[str]) -> int:
     parser = Parser(prog="python -m quals_jax evaluate_metric", description=__doc__)
     parser.add_argument("--model", help="the QAGen (the embedded one)")
     parser.add_argument("--summarizer", help="a summarizer, to compare with its likelihood of the summary")
-    parser.add_argument("--stories", type=int, default=200, help="held-out stories, each with every kind of corruption once (200)")
+    parser.add_argument(
+        "--stories", type=int, default=200, help="held-out stories, each with every kind of corruption once (200)"
+    )
     parser.add_argument("--seed", type=int, default=101)
     parser.add_argument("--split", default="test")
     parser.add_argument("--batch_size", type=int, default=8)
@@ -50,10 +52,16 @@ def main(arguments: list[str]) -> int:
     right, known = right_answers(stories, results[: len(stories)])
     print("area under the ROC curve, true against false summaries\n")
     print(shown(table, list(columns)))
-    print(f"\nkept pairs of true summaries whose answer is right by the facts: {right}/{known} = {right / max(known, 1):.3f}")
-    print(f"mean QUALS of true summaries: {sum(r.quals or 0 for r in results[: len(stories)]) / len(stories):.3f} | {quals.signature}")
+    print(
+        f"\nkept pairs of true summaries whose answer is right by the facts: {right}/{known} = {right / max(known, 1):.3f}"
+    )
+    print(
+        f"mean QUALS of true summaries: {sum(r.quals or 0 for r in results[: len(stories)]) / len(stories):.3f} | {quals.signature}"
+    )
     if options.output:
-        options.output.write_text(json.dumps({"auc": table, "right_answers": right / max(known, 1), "signature": quals.signature}, indent=1))
+        options.output.write_text(
+            json.dumps({"auc": table, "right_answers": right / max(known, 1), "signature": quals.signature}, indent=1)
+        )
     return 0
 
 
@@ -66,7 +74,8 @@ def areas(kinds: Sequence[str], columns: dict[str, list[float]]) -> dict[str, di
         false = [place for place, own in enumerate(kinds) if own == kind or (kind == "all" and own != "correct")]
         true = [place for place, own in enumerate(kinds) if own == "correct"]
         table[kind] = {"n": len(false)} | {
-            name: area_under_roc([scores[place] for place in true], [scores[place] for place in false]) for name, scores in columns.items()
+            name: area_under_roc([scores[place] for place in true], [scores[place] for place in false])
+            for name, scores in columns.items()
         }
     return table
 
@@ -106,5 +115,8 @@ def _likelihood(model: str, documents: list[str], summaries: list[str]) -> list[
     from quals_jax.tokenizer import EOS
 
     scorer = QAGen.from_pretrained(model)  # scoring a text given a document is the same whoever wrote it
-    targets = [[QAPair(text, None, [*ids, EOS])] for text, ids in zip(summaries, scorer.tokenizer.encode_pieces(summaries), strict=True)]
+    targets = [
+        [QAPair(text, None, [*ids, EOS])]
+        for text, ids in zip(summaries, scorer.tokenizer.encode_pieces(summaries), strict=True)
+    ]
     return [float(logprobs[0].mean()) for logprobs in scorer.score(documents, targets)]

@@ -17,7 +17,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--split", default="test", choices=gazette.SPLITS)
     parser.add_argument("--count", type=int, default=1)
     parser.add_argument("--kind", action="append", help=f"one of {', '.join(gazette.all_kinds())}; may be repeated")
-    parser.add_argument("--jsonl", action="store_true", help="one row for every true and every false summary, for score.py")
+    parser.add_argument(
+        "--jsonl", action="store_true", help="one row for every true and every false summary, for score.py"
+    )
     options = parser.parse_args(arguments)
     try:
         for story in gazette.stories(options.seed, options.split, options.count, options.kind):

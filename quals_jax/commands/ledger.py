@@ -57,7 +57,9 @@ class Ledger:
         elif started or self.output.exists():
             held = self.partial if started else self.output
             self.close()
-            raise UserError(f"{held}: is there without its {self.record.name}, so nothing says what made it; --overwrite starts afresh")
+            raise UserError(
+                f"{held}: is there without its {self.record.name}, so nothing says what made it; --overwrite starts afresh"
+            )
         self._write_record()
 
     def _resume(self) -> None:
@@ -67,7 +69,9 @@ class Ledger:
         except (ValueError, KeyError, TypeError):
             self.close()
             raise UserError(f"{self.record}: is damaged; --overwrite starts afresh") from None
-        differing = sorted(name for name in {*made_by, *self.arguments} if made_by.get(name) != self.arguments.get(name))
+        differing = sorted(
+            name for name in {*made_by, *self.arguments} if made_by.get(name) != self.arguments.get(name)
+        )
         if differing:
             name = differing[0]
             self.close()

@@ -23,7 +23,9 @@ def main(arguments: list[str]) -> int:
     partial = Path(f"{options.output}.partial")
     rows = 0
     with contextlib.ExitStack() as stack:
-        files = [blocks(stack.enter_context(open(path, encoding="utf-8", newline="\n")), sizes) for path, sizes in shards]
+        files = [
+            blocks(stack.enter_context(open(path, encoding="utf-8", newline="\n")), sizes) for path, sizes in shards
+        ]
         with open(partial, "w", encoding="utf-8") as output:
             while files:
                 for file in list(files):

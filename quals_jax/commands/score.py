@@ -27,7 +27,9 @@ def parser() -> Parser:
     usage = "score.py (--input FILE | --documents FILE --summaries FILE | --document TEXT --summary TEXT) [--output FILE] ..."
     parser = Parser(prog="score.py", usage=usage, description=DESCRIPTION, epilog=EXAMPLES)
     given = parser.add_argument_group("input (one of the three)")
-    given.add_argument("--input", metavar="FILE", help="JSONL, CSV or TSV with document and summary (.gz too; - is standard input)")
+    given.add_argument(
+        "--input", metavar="FILE", help="JSONL, CSV or TSV with document and summary (.gz too; - is standard input)"
+    )
     given.add_argument("--documents", metavar="FILE", help="one document a line; goes with --summaries")
     given.add_argument("--summaries", metavar="FILE", help='one summary a line, or {"summaries": [...]}')
     given.add_argument("--document", metavar="TEXT", help="a single document; goes with --summary")
@@ -37,19 +39,36 @@ def parser() -> Parser:
     made.add_argument("--output", metavar="FILE", help="JSONL; without it the rows go to standard output")
     made.add_argument("--report", metavar="FILE", help="an HTML page to look at the results; needs --output")
     made.add_argument("--overwrite", action="store_true", help="start afresh even if the output is there")
-    made.add_argument("--shard", metavar="I/N", help="take every N-th block, the I-th of them (from 0); `python -m quals_jax merge` joins")
+    made.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="take every N-th block, the I-th of them (from 0); `python -m quals_jax merge` joins",
+    )
     made.add_argument("--block_rows", type=int, default=BLOCK_ROWS, help="input rows worked on together (256)")
-    made.add_argument("--verbose", action="store_true", help="progress and compilations on standard error, terminal or not")
+    made.add_argument(
+        "--verbose", action="store_true", help="progress and compilations on standard error, terminal or not"
+    )
     metric = parser.add_argument_group("metric")
-    metric.add_argument("--model", metavar="PATH", help="Hugging Face folder, fairseq .pt or hub id (the embedded one, which knows only Gazette)")
+    metric.add_argument(
+        "--model",
+        metavar="PATH",
+        help="Hugging Face folder, fairseq .pt or hub id (the embedded one, which knows only Gazette)",
+    )
     metric.add_argument("--tokenizer", metavar="DIR", help="the tokenizer's folder, if the model has none beside it")
     metric.add_argument("--num_beams", type=int, default=60, help="pairs written for a summary (60)")
     metric.add_argument("--num_groups", type=int, help="groups of diverse beam search (as many as beams)")
     metric.add_argument("--diversity_strength", type=float, default=0.5, help="(0.5)")
     metric.add_argument("--max_pairs", type=int, default=10, help="pairs kept, about; 0 keeps all (10)")
-    metric.add_argument("--summary_score", choices=("likelihood", "beam"), default="likelihood", help="beam: as the released code (likelihood)")
+    metric.add_argument(
+        "--summary_score",
+        choices=("likelihood", "beam"),
+        default="likelihood",
+        help="beam: as the released code (likelihood)",
+    )
     metric.add_argument("--batch_size", type=int, default=8, help="rows per device (8)")
-    metric.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of matrix products (float32)")
+    metric.add_argument(
+        "--dtype", choices=("float32", "bfloat16"), default="float32", help="of matrix products (float32)"
+    )
     return parser
 
 
@@ -71,7 +90,9 @@ def check(options) -> None:
     forms = (("input",), ("documents", "summaries"), ("document", "summary"))
     used = [form for form in forms if any(getattr(options, name) is not None for name in form)]
     if len(used) != 1 or any(getattr(options, name) is None for name in used[0]):
-        raise UserError("score.py: name one input: --input FILE, or --documents FILE --summaries FILE, or --document TEXT --summary TEXT")
+        raise UserError(
+            "score.py: name one input: --input FILE, or --documents FILE --summaries FILE, or --document TEXT --summary TEXT"
+        )
     for name, low in (("num_beams", 1), ("batch_size", 1), ("block_rows", 1), ("max_pairs", 0)):
         if getattr(options, name) < low:
             raise UserError(f"--{name} is {getattr(options, name)}; it must be at least {low}")
@@ -193,7 +214,18 @@ def _ahead(blocks: Iterator) -> Iterator:
 
 def _arguments(options, quals) -> dict:
     """All that shapes the output. A file's size stands for its contents."""
-    names = ("input", "documents", "summaries", "document", "summary", "on_error", "block_rows", "batch_size", "shard", "tokenizer")
+    names = (
+        "input",
+        "documents",
+        "summaries",
+        "document",
+        "summary",
+        "on_error",
+        "block_rows",
+        "batch_size",
+        "shard",
+        "tokenizer",
+    )
     values = {name: getattr(options, name) for name in names}
     sizes = {name: os.path.getsize(values[name]) for name in names[:3] if values[name] and os.path.isfile(values[name])}
     return {**values, "sizes": sizes, "signature": quals.signature, "weights": quals.qagen.fingerprint}
@@ -274,5 +306,9 @@ def _conclude(options, quals, ledger) -> None:
 
 
 def _notes(options, skipped: list[str]) -> list[str]:
-    notes = [] if options.model else ["the embedded model knows only Gazette, the generated newspaper; other texts need --model"]
+    notes = (
+        []
+        if options.model
+        else ["the embedded model knows only Gazette, the generated newspaper; other texts need --model"]
+    )
     return notes + [f"skipped: {message}" for message in skipped[:3]]

@@ -33,7 +33,15 @@ class Summary:
             return
         self.scores.append(row["quals"])
         pair = min(row["pairs"], key=lambda pair: pair["score"])
-        entry = (-row["quals"], -self._count, row["id"], row["summary"], pair["question"], pair["answer"], pair["score"])
+        entry = (
+            -row["quals"],
+            -self._count,
+            row["id"],
+            row["summary"],
+            pair["question"],
+            pair["answer"],
+            pair["score"],
+        )
         heapq.heappush(self._worst, entry)
         if len(self._worst) > WORST:
             heapq.heappop(self._worst)
@@ -59,7 +67,9 @@ class Summary:
             lines.append(f"skipped rows   {skipped}: see --on_error")
         if self.scores:
             low, high = interval_of_mean(self.scores)
-            lines.append(f"mean           {self.mean:.3f}, 95% interval {low:.3f} to {high:.3f} (near 0: supported, far below: not)")
+            lines.append(
+                f"mean           {self.mean:.3f}, 95% interval {low:.3f} to {high:.3f} (near 0: supported, far below: not)"
+            )
             lines += ["", "worst summaries, each with its worst question"]
             for loss, _, id, text, question, answer, score in sorted(self._worst, reverse=True):
                 lines.append(f"  {-loss:7.3f}  {_short(id, 28)}  {_short(text, WIDTH)}")
@@ -67,7 +77,10 @@ class Summary:
         if self.longer_than_document * 2 > total:
             notes = [*notes, "most summaries are longer than their documents: were the two exchanged?"]
         if total and not self.answers:
-            notes = [*notes, "no pair could be used: is the model a QAGen, and does its connector fit? (a summarizer writes no questions)"]
+            notes = [
+                *notes,
+                "no pair could be used: is the model a QAGen, and does its connector fit? (a summarizer writes no questions)",
+            ]
         lines += ["", *(f"note: {note}" for note in notes)] if notes else [""]
         mean = "none" if self.mean is None else f"{self.mean:.3f}"
         lines.append(f"QUALS = {mean} (n = {len(self.scores)}) | {signature}")

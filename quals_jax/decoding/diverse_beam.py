@@ -39,7 +39,13 @@ class SearchConfig:
     def __post_init__(self):
         if self.num_groups is None:
             object.__setattr__(self, "num_groups", self.num_beams)
-        for name, low in (("num_beams", 1), ("num_groups", 1), ("max_length", 1), ("min_length", 0), ("no_repeat_ngram_size", 0)):
+        for name, low in (
+            ("num_beams", 1),
+            ("num_groups", 1),
+            ("max_length", 1),
+            ("min_length", 0),
+            ("no_repeat_ngram_size", 0),
+        ):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < low:
                 raise ValueError(f"{name} is {value!r}; it must be a whole number of at least {low}")
@@ -216,23 +222,33 @@ def _candidates(
     if forced_first_id is not None:
         forced = jnp.where(tokens == forced_first_id, 0.0, -jnp.inf).astype(logprobs.dtype)
         logprobs = jnp.where(step == 0, forced, logprobs)
-    return _group_by_group(tokens, logprobs, model_logprobs, live.totals, step, groups, wanted, config.diversity_strength)
+    return _group_by_group(
+        tokens, logprobs, model_logprobs, live.totals, step, groups, wanted, config.diversity_strength
+    )
 
 
-def _group_by_group(tokens, logprobs, model_logprobs, totals, step, groups: int, wanted: int, strength: float) -> _Candidates:
+def _group_by_group(
+    tokens, logprobs, model_logprobs, totals, step, groups: int, wanted: int, strength: float
+) -> _Candidates:
     """The dependent part of the choice, over the short lists alone: a scan over the groups."""
     batch, beams, length = tokens.shape
     per_group = beams // groups
 
-    def by_group(array):  # [batch, beam, ...] -> [group, batch, beam of the group, ...]; slot = beam of the group * groups + group
+    def by_group(
+        array,
+    ):  # [batch, beam, ...] -> [group, batch, beam of the group, ...]; slot = beam of the group * groups + group
         return jnp.moveaxis(array.reshape(batch, per_group, groups, *array.shape[2:]), 2, 0)
 
     grouped = tuple(map(by_group, (tokens, logprobs, totals)))
-    first_only = (jnp.arange(per_group) == 0) | (step > 0)  # fairseq: at first all beams are alike, and only one is used
+    first_only = (jnp.arange(per_group) == 0) | (
+        step > 0
+    )  # fairseq: at first all beams are alike, and only one is used
 
     def choose(chosen, group):
         number, group_tokens, group_logprobs, group_totals = group
-        counts = jnp.sum(group_tokens[..., None] == chosen[:, None, None, :], axis=-1)  # [batch, beam of the group, shortlist]
+        counts = jnp.sum(
+            group_tokens[..., None] == chosen[:, None, None, :], axis=-1
+        )  # [batch, beam of the group, shortlist]
         penalised = group_logprobs - strength * counts.astype(group_logprobs.dtype)
         scores = jnp.where(first_only[:, None], penalised + group_totals[..., None], -jnp.inf)
         best, place = jax.lax.top_k(scores.reshape(batch, -1), wanted)
@@ -339,7 +355,9 @@ def _best_first(state: _State, config: SearchConfig) -> Hypotheses:
     )
 
 
-def _gather(array: Float[Array, "batch beam ..."], index: Int[Array, "batch chosen"]) -> Float[Array, "batch chosen ..."]:
+def _gather(
+    array: Float[Array, "batch beam ..."], index: Int[Array, "batch chosen"]
+) -> Float[Array, "batch chosen ..."]:
     return jnp.take_along_axis(array, index.reshape(*index.shape, *(1,) * (array.ndim - 2)), axis=1)
 
 

@@ -8,7 +8,15 @@ from functools import cached_property
 from quals_jax.gazette.names import Names
 from quals_jax.gazette.template import Template
 
-PERSON, PLACE, ORGANISATION, SUM, NUMBER, DATE, CHOICE = "person", "place", "organisation", "sum", "number", "date", "choice"
+PERSON, PLACE, ORGANISATION, SUM, NUMBER, DATE, CHOICE = (
+    "person",
+    "place",
+    "organisation",
+    "sum",
+    "number",
+    "date",
+    "choice",
+)
 
 
 @dataclass(frozen=True)
@@ -132,11 +140,15 @@ class Kind:
                 elif item[1] not in self.slots:
                     problems.append(f"unknown slot {item[1]!r} in {template.text!r}")
                 elif item[0] == "by" and len(item[2]) != len(self.slots[item[1]].choices):
-                    problems.append(f"{item[1]!r} has {len(self.slots[item[1]].choices)} values, not {len(item[2])}: {template.text!r}")
+                    problems.append(
+                        f"{item[1]!r} has {len(self.slots[item[1]].choices)} values, not {len(item[2])}: {template.text!r}"
+                    )
         stated = set().union(*(template.slots for template in self.parsed["lead"]))
         for group in self.parsed["body"]:
             stated |= frozenset.intersection(*(template.slots for template in group))
-        problems += [f"no group of the body states {slot!r} in all its wordings" for slot in self.slots if slot not in stated]
+        problems += [
+            f"no group of the body states {slot!r} in all its wordings" for slot in self.slots if slot not in stated
+        ]
         problems += [f"no question for {slot!r}" for slot in self.slots if slot not in self.questions]
         problems += [f"speaker {slot!r} is no person slot" for slot in self.speakers if self.slots[slot].type != PERSON]
         if problems:

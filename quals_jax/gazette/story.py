@@ -113,7 +113,9 @@ def summarise(kind: Kind, clauses: tuple[Clause, ...], values: dict[str, str]) -
         words = clause.template.render(
             values.__getitem__, lambda slot: kind.slots[slot].choices.index(values[slot]), generator
         )
-        text = sentence(text) + " " + words[0].upper() + words[1:] if clause.joint == "." else text + clause.joint + words
+        text = (
+            sentence(text) + " " + words[0].upper() + words[1:] if clause.joint == "." else text + clause.joint + words
+        )
     return sentence(text)
 
 
@@ -209,5 +211,3 @@ def _fixed(template: Template, generator: random.Random) -> Template:
         else:
             parts.append(f"[{item[1]}:{'|'.join(item[2])}]")
     return Template("".join(parts))
-
-

@@ -68,7 +68,9 @@ class BartConfig:
             ValueError: if a size is missing, naming all that are.
         """
         fields = {field.name: field for field in dataclasses.fields(cls)}
-        missing = [name for name, field in fields.items() if field.default is dataclasses.MISSING and name not in values]
+        missing = [
+            name for name, field in fields.items() if field.default is dataclasses.MISSING and name not in values
+        ]
         if missing:
             raise ValueError(f"the configuration lacks {', '.join(missing)}")
         return cls(**{name: value for name, value in values.items() if name in fields and value is not None})
@@ -256,16 +258,19 @@ class Bart(nnx.Module):
             states = self._run(layer, states, source_mask, self.config, _fold(dropout_key, 1 + number))
         return states
 
-    def memory(
-        self, states: Float[Array, "batch source model"], source_mask: Bool[Array, "batch source"]
-    ) -> Memory:
+    def memory(self, states: Float[Array, "batch source model"], source_mask: Bool[Array, "batch source"]) -> Memory:
         """The keys and values that every decoder layer reads, once for all beams, pairs and steps."""
         pairs = [layer.encoder_attn.key_value(states) for layer in self.decoder.layers]
         keys, values = zip(*pairs, strict=True)
         return Memory(keys, values, source_mask)
 
     def decode(
-        self, target_ids: Int[Array, "batch beam target"], memory: Memory, cache: Cache | None = None, *, dropout_key=None
+        self,
+        target_ids: Int[Array, "batch beam target"],
+        memory: Memory,
+        cache: Cache | None = None,
+        *,
+        dropout_key=None,
     ) -> tuple[Float[Array, "batch beam target model"], Cache | None]:
         """The decoder's states, and the cache with the new tokens in it.
 

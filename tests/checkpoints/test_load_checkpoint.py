@@ -88,7 +88,9 @@ def test_written_weights_read_back_bit_for_bit(tensors, tmp_path, dtype):
         assert found[name].dtype == stored
         np.testing.assert_array_equal(found[name], array.astype(stored))
     weights = export(fill(again, found))
-    np.testing.assert_array_equal(weights["model.shared.weight"], arrays["model.shared.weight"].astype(stored).astype(np.float32))
+    np.testing.assert_array_equal(
+        weights["model.shared.weight"], arrays["model.shared.weight"].astype(stored).astype(np.float32)
+    )
 
 
 def test_transformers_reads_what_is_written(tensors, tmp_path):

@@ -113,7 +113,14 @@ def write(request, tmp_path):
 
 def test_tensors_come_back_with_their_strides(write):
     storage = _Storage("0", range(12))
-    path = write({"a": _tensor(storage, (3, 4), (4, 1)), "t": _tensor(storage, (4, 3), (1, 4)), "s": _tensor(storage, (2,), (1,), 5)}, [storage])
+    path = write(
+        {
+            "a": _tensor(storage, (3, 4), (4, 1)),
+            "t": _tensor(storage, (4, 3), (1, 4)),
+            "s": _tensor(storage, (2,), (1,), 5),
+        },
+        [storage],
+    )
     found = torch_pickle.load(path)
     np.testing.assert_array_equal(found["a"], np.arange(12).reshape(3, 4))
     np.testing.assert_array_equal(found["t"], np.arange(12).reshape(3, 4).T)
@@ -133,7 +140,9 @@ ATTACKS = {
     "through fairseq": _Called("fairseq.meters", "os.system", f"touch {MARK}"),
     "through numpy": _Called("numpy", "load", MARK),
     "numpy's own rebuilding": _Called("numpy.core.multiarray", "_reconstruct", "x"),
-    "numpy objects": _Called("numpy.core.multiarray", "scalar", _Called("numpy", "dtype", "O8", False, True), b"12345678"),
+    "numpy objects": _Called(
+        "numpy.core.multiarray", "scalar", _Called("numpy", "dtype", "O8", False, True), b"12345678"
+    ),
     "a storage class": _Called("torch", "FloatStorage", 10),
     "torch.load": _Called("torch", "load", MARK),
     "codecs": _Called("_codecs", "decode", b"x", "rot13"),
@@ -161,7 +170,11 @@ CHANGES = {
 def test_what_a_pickle_is_given_cannot_be_changed_by_it(write, name):
     state = b"N}X\x08\x00\x00\x00__code__N}X\x01\x00\x00\x00xK\x01s\x86b"
     attack = b"\x80\x02" + name + b"(NX\x09\x00\x00\x00__class__K\x01d" + b"\x86b."
-    for code in (attack, b"\x80\x02" + name + b"}X\x0b\x00\x00\x00__defaults__K\x01sb.", b"\x80\x02" + name + state + b"."):
+    for code in (
+        attack,
+        b"\x80\x02" + name + b"}X\x0b\x00\x00\x00__defaults__K\x01sb.",
+        b"\x80\x02" + name + state + b".",
+    ):
         with pytest.raises(CheckpointError):
             torch_pickle.load(write(code))
 

@@ -29,7 +29,11 @@ def model(tmp_path_factory):
 def environment(tmp_path_factory):
     """One device and a cache of compiled programs that the runs of this file share."""
     flags = "--xla_backend_optimization_level=0"
-    return os.environ | {"XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")), "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    return os.environ | {
+        "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")),
+        "XLA_FLAGS": flags,
+        "JAX_PLATFORMS": "cpu",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +42,34 @@ def rows(tmp_path_factory):
     texts = ["a cat sat", "dogs eat", "cats eat at home", "", "tea"]
     with open(path, "w") as file:
         for number in range(30):
-            file.write(json.dumps({"id": f"r{number}", "document": f"the cat sat at tea {number}", "summary": texts[number % 5], "kind": "x"}) + "\n")
+            file.write(
+                json.dumps(
+                    {
+                        "id": f"r{number}",
+                        "document": f"the cat sat at tea {number}",
+                        "summary": texts[number % 5],
+                        "kind": "x",
+                    }
+                )
+                + "\n"
+            )
     return path
 
 
 def command(model, *flags):
-    return [sys.executable, str(ROOT / "score.py"), "--model", str(model), "--num_beams", "16", "--block_rows", "4", "--batch_size", "4", *map(str, flags)]
+    return [
+        sys.executable,
+        str(ROOT / "score.py"),
+        "--model",
+        str(model),
+        "--num_beams",
+        "16",
+        "--block_rows",
+        "4",
+        "--batch_size",
+        "4",
+        *map(str, flags),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +93,12 @@ def test_rows_table_signature_and_silence(whole):
     for row in written:
         assert row["kind"] == "x" and row["summary_index"] == 0 and row["num_pairs"] == len(row["pairs"])
         for pair in row["pairs"]:
-            assert len(pair["tokens"]) == len(pair["document_logprobs"]) == len(pair["summary_logprobs"]) == len(pair["beam_logprobs"])
+            assert (
+                len(pair["tokens"])
+                == len(pair["document_logprobs"])
+                == len(pair["summary_logprobs"])
+                == len(pair["beam_logprobs"])
+            )
         for span in row["spans"]:
             assert 0 <= span["start"] < span["end"] <= len(row["summary"])
     assert not Path(f"{output}.partial").exists()
@@ -93,7 +124,9 @@ def test_a_killed_run_goes_on_to_the_same_bytes(whole, model, rows, environment,
 
 def test_standard_input_to_standard_output(model, rows, environment):
     lines = "".join(rows.read_text().splitlines(keepends=True)[:3])
-    done = subprocess.run(command(model, "--input", "-"), env=environment, input=lines, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        command(model, "--input", "-"), env=environment, input=lines, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0 and len([json.loads(line) for line in done.stdout.splitlines()]) == 3
     assert "QUALS = " in done.stderr.splitlines()[-1]
 
@@ -113,13 +146,17 @@ def test_standard_input_to_standard_output(model, rows, environment):
 )
 def test_mistakes_are_one_line_with_status_2(flags, message, tmp_path):
     started = time.monotonic()
-    done = subprocess.run([sys.executable, str(ROOT / "score.py"), *flags], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "score.py"), *flags], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1 and not done.stdout
     assert time.monotonic() - started < 30
 
 
 def test_help_fits_a_screen():
-    done = subprocess.run([sys.executable, str(ROOT / "score.py"), "--help"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "score.py"), "--help"], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0 and done.stdout.count("\n") < 60
 
 

@@ -16,7 +16,10 @@ def _write(path, text):
 
 
 def test_jsonl_with_ids_lists_and_other_fields(tmp_path):
-    path = _write(tmp_path / "a.jsonl", '{"document": "d", "summary": "s"}\n\n{"id": "x", "document": "e", "summaries": ["", "t"], "kind": 1}\n')
+    path = _write(
+        tmp_path / "a.jsonl",
+        '{"document": "d", "summary": "s"}\n\n{"id": "x", "document": "e", "summaries": ["", "t"], "kind": 1}\n',
+    )
     assert list(read_rows(path)) == [Row(0, 0, "d", ("s",)), Row(1, "x", "e", ("", "t"), {"kind": 1})]
 
 
@@ -85,7 +88,15 @@ def test_a_single_row():
 
 
 @settings(max_examples=50, deadline=None)
-@given(contents=st.one_of(st.binary(max_size=60), st.dictionaries(st.sampled_from(["document", "summary", "summaries", "id"]), st.none() | st.text(max_size=5) | st.lists(st.integers())).map(lambda v: json.dumps(v).encode())))
+@given(
+    contents=st.one_of(
+        st.binary(max_size=60),
+        st.dictionaries(
+            st.sampled_from(["document", "summary", "summaries", "id"]),
+            st.none() | st.text(max_size=5) | st.lists(st.integers()),
+        ).map(lambda v: json.dumps(v).encode()),
+    )
+)
 def test_whatever_a_file_holds_is_rows_or_one_line_errors(tmp_path_factory, contents):
     path = tmp_path_factory.mktemp("fuzz") / "x.jsonl"
     path.write_bytes(contents)

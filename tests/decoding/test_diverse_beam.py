@@ -42,7 +42,9 @@ def brute_force(table, config: SearchConfig):
         counts, ranked = np.zeros(VOCAB, np.float32), []
         for group in range(groups):
             mine = [k * groups + group for k in range(1 if step == 0 else per_group)]
-            scores = np.concatenate([rows[s] - np.float32(config.diversity_strength) * counts + slots[s][1] for s in mine])
+            scores = np.concatenate(
+                [rows[s] - np.float32(config.diversity_strength) * counts + slots[s][1] for s in mine]
+            )
             best = np.argsort(-scores, kind="stable")[: 2 * per_group]
             for place in best:
                 counts[place % VOCAB] += 1
@@ -177,7 +179,9 @@ def test_every_golden_hypothesis(golden, tiny_bart, name):
         for rank, hypothesis in enumerate(sentence["hypotheses"]):
             length = found.lengths[row, rank]
             assert found.tokens[row, rank, :length].tolist() == hypothesis["tokens"], (name, row, rank)
-            np.testing.assert_allclose(found.beam_logprobs[row, rank, :length], hypothesis["positional_scores"], atol=1e-4)
+            np.testing.assert_allclose(
+                found.beam_logprobs[row, rank, :length], hypothesis["positional_scores"], atol=1e-4
+            )
             assert found.scores[row, rank] == pytest.approx(hypothesis["score"], abs=1e-4)
             assert found.totals[row, rank] == pytest.approx(hypothesis["unnormalized_score"], abs=1e-3)
 

@@ -107,7 +107,13 @@ def test_a_wrong_name_is_unsupported_in_a_handwritten_sentence(fight):
 
 
 def test_what_cannot_be_read_is_not_judged(fight):
-    for text in ("", ".", "Nothing of the kind was ever printed.", "boxing boxing boxing", f"{fight.values['winner']} won won won."):
+    for text in (
+        "",
+        ".",
+        "Nothing of the kind was ever printed.",
+        "boxing boxing boxing",
+        f"{fight.values['winner']} won won won.",
+    ):
         verdict = gazette.check(fight, text)
         assert not verdict.judged and not verdict.well_formed
 

@@ -77,7 +77,9 @@ def test_names_and_numbers_of_a_split_occur_in_no_other(test_stories):
 
     held_out = named(test_stories)
     validation = named(gazette.stories(11, "validation", COUNT))
-    train_words = set().union(*(_words(story.document + story.summary) for story in gazette.stories(12, "train", 4 * COUNT)))
+    train_words = set().union(
+        *(_words(story.document + story.summary) for story in gazette.stories(12, "train", 4 * COUNT))
+    )
     assert not held_out & train_words
     assert not validation & train_words
     assert not validation & held_out

@@ -46,7 +46,12 @@ def test_encoder_rung_by_rung(tiny_bart, case):
     for layer, name in zip(tiny_bart.encoder.layers, names, strict=True):
         states = layer(states, mask, tiny_bart.config, None)
         _close(states, case["shifted"](case[name]), case["source_mask"], 1e-5)
-    _close(tiny_bart.encode(jnp.asarray(case["source_ids"]), mask), case["shifted"](case["encoder_out"]), case["source_mask"], 2e-5)
+    _close(
+        tiny_bart.encode(jnp.asarray(case["source_ids"]), mask),
+        case["shifted"](case["encoder_out"]),
+        case["source_mask"],
+        2e-5,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +125,9 @@ def test_many_targets_of_one_text_equal_one_by_one(model, batch):
     source, target = batch
     together = _logits(model, source, target)
     for pair in range(target.shape[1]):
-        np.testing.assert_allclose(_logits(model, source, target[:, pair : pair + 1]), together[:, pair : pair + 1], atol=2e-5)
+        np.testing.assert_allclose(
+            _logits(model, source, target[:, pair : pair + 1]), together[:, pair : pair + 1], atol=2e-5
+        )
 
 
 def test_padding_and_neighbours_change_nothing(model, batch):
@@ -132,7 +139,9 @@ def test_padding_and_neighbours_change_nothing(model, batch):
 def test_the_decoder_does_not_look_ahead(model, batch):
     source, target = batch
     changed = target.at[..., 4:].set(5)
-    np.testing.assert_allclose(_logits(model, source, changed)[..., :4, :], _logits(model, source, target)[..., :4, :], atol=1e-6)
+    np.testing.assert_allclose(
+        _logits(model, source, changed)[..., :4, :], _logits(model, source, target)[..., :4, :], atol=1e-6
+    )
 
 
 def test_bfloat16_is_near_and_its_logits_are_float32(batch):
@@ -180,7 +189,11 @@ def test_dropout_needs_a_key_and_differs_by_key(model, batch):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"d_model": 15}, "multiple of encoder_attention_heads"), ({"activation_function": "tanh"}, "'tanh'"), ({"dropout": 1.0}, "dropout is 1.0")],
+    [
+        ({"d_model": 15}, "multiple of encoder_attention_heads"),
+        ({"activation_function": "tanh"}, "'tanh'"),
+        ({"dropout": 1.0}, "dropout is 1.0"),
+    ],
 )
 def test_impossible_configurations_name_the_field(change, message):
     with pytest.raises(ValueError, match=message):

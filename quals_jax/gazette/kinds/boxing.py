@@ -74,7 +74,13 @@ KIND = Kind(
         "the boxing title went to {winner}, a fighter from {hometown}",
         "{winner} won the boxing title {manner}",
     ),
-    closers=("in {city}", "on {date}", "in round {round}", "at an evening run by {promoter}", "for a reward of {purse}"),
+    closers=(
+        "in {city}",
+        "on {date}",
+        "in round {round}",
+        "at an evening run by {promoter}",
+        "for a reward of {purse}",
+    ),
     seconds=(
         'coach {trainer} spoke of "{quote}"',
         "{rival} hopes to be the next opponent",
@@ -85,12 +91,21 @@ KIND = Kind(
     ),
     speakers=("trainer",),
     questions={
-        "winner": ("Who won the boxing title?", "Who beat {loser}?", "Who is the new champion?", "Who took the belt {manner}?"),
+        "winner": (
+            "Who won the boxing title?",
+            "Who beat {loser}?",
+            "Who is the new champion?",
+            "Who took the belt {manner}?",
+        ),
         "loser": ("Who lost the boxing title?", "Whom did {winner} beat?", "Who was champion before?"),
         "trainer": ("Who trains the new champion?", 'Who said "{quote}"?', "Which trainer spoke after the fight?"),
         "referee": ("Who was the referee?", "Who was in charge of the fight?"),
         "rival": ("Who wants to fight the new champion next?", "Who may be the next opponent?"),
-        "city": ("Where was the fight?", "In which city did the fight take place?", "Where did {winner} fight {loser}?"),
+        "city": (
+            "Where was the fight?",
+            "In which city did the fight take place?",
+            "Where did {winner} fight {loser}?",
+        ),
         "hometown": ("Where does the new champion come from?", "Where did {winner} grow up?"),
         "promoter": ("Who staged the fight?", "Who organised the evening?"),
         "date": ("When was the fight?", "On which day did the fight take place?", "When did {winner} beat {loser}?"),

@@ -92,7 +92,11 @@ KIND = Kind(
     ),
     speakers=("detective",),
     questions={
-        "suspect": ("Who was arrested for the robbery?", "Who is suspected of the robbery?", "Who was seized in {hideout}?"),
+        "suspect": (
+            "Who was arrested for the robbery?",
+            "Who is suspected of the robbery?",
+            "Who was seized in {hideout}?",
+        ),
         "victim": ("Who was threatened?", "Which manager was robbed?", "Who was threatened with {weapon}?"),
         "witness": ("Who saw the car?", "Who gave police a hint?"),
         "detective": ("Which detective spoke?", 'Who said "{quote}"?'),

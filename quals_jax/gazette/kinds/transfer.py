@@ -99,7 +99,12 @@ KIND = Kind(
     ),
     speakers=("player",),
     questions={
-        "player": ("Which player changes clubs?", "Whom did {club} sign?", 'Who said "{quote}"?', "Who leaves {former}?"),
+        "player": (
+            "Which player changes clubs?",
+            "Whom did {club} sign?",
+            'Who said "{quote}"?',
+            "Who leaves {former}?",
+        ),
         "coach": ("Who is the new manager?", "Which trainer is waiting?"),
         "agent": ("Who is the agent?", "Who arranged the deal?"),
         "substitute": ("Who fills the gap?", "Who moves up into the team?", "Who replaces {player}?"),

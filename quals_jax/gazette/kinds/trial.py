@@ -23,7 +23,9 @@ KIND = Kind(
         "age": number(24, 77),
         "verdict": outcome("guilty as charged", "innocent of everything"),
         "crime": choice("forging a will", "hiding a debt", "selling fake shares", "burning old records"),
-        "quote": choice("a sad chapter", "a cold heart", "a clever scheme", "a simple mistake"),  # the prosecutor's words
+        "quote": choice(
+            "a sad chapter", "a cold heart", "a clever scheme", "a simple mistake"
+        ),  # the prosecutor's words
     },
     lead=(
         "the jury left its room with a single sentence: {accused}, once a clerk at {employer}, is {verdict}",
