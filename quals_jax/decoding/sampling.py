@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from quals_jax.decoding.candidates import StepFunction, top_k
+from quals_jax.decoding.diverse_beam import StepFunction
+from quals_jax.decoding.top_k import top_k
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def top_k_sample(
         step, samples, running = state.step, state.samples, state.running
         last = jax.lax.dynamic_index_in_dim(samples.tokens, jnp.maximum(step - 1, 0), axis=2, keepdims=False)
         logits, cache = step_function(jnp.where(step == 0, start_id, last), state.cache)
+        logits = jnp.where(jnp.isnan(logits), -jnp.inf, logits)
         drawn = _draw(logits, _fold_in_each(keys, step), step, config, eos_id, pad_id)
         token = jnp.where(step >= config.max_length, eos_id, drawn)
         if forced_first_id is not None:
@@ -126,7 +128,6 @@ def top_k_sample(
 
 def _draw(logits, keys, step, config: SamplingConfig, eos_id: int, pad_id: int) -> Int[Array, "batch sample"]:
     """A token for every sample: never padding, nor the end of sentence before its time."""
-    logits = jnp.where(jnp.isnan(logits), -jnp.inf, logits)
     # At most two of the best k + 2 are forbidden, so the k best that are allowed are among them.
     values, tokens = top_k(logits, min(config.k + 2, logits.shape[-1]))
     allowed = (tokens != pad_id) & ((tokens != eos_id) | (step >= config.min_length))

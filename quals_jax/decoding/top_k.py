@@ -1,0 +1,39 @@
+"""The largest of many values, exactly, the way that suits the machine."""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+KERNEL_LIMIT = 16  # XLA's top-k kernel for GPUs serves no more; beyond it sorts the whole axis
+
+
+def top_k(values: Float[Array, "*rows vocab"], k: int) -> tuple[Float[Array, "*rows rank"], Int[Array, "*rows rank"]]:
+    """The k largest values and their places, best first, equal values by place: `jax.lax.top_k`, or the same by way of block maxima
+    where that would sort the whole axis. Values must not be NaN."""
+    if jax.default_backend() == "gpu" and KERNEL_LIMIT < k < values.shape[-1] // 16:
+        return block_top_k(values, k)
+    return jax.lax.top_k(values, k)
+
+
+def block_top_k(
+    values: Float[Array, "*rows vocab"], k: int
+) -> tuple[Float[Array, "*rows rank"], Int[Array, "*rows rank"]]:
+    """`jax.lax.top_k`, reading all values once and sorting a few thousand.
+
+    The k blocks of largest maximum (equal ones: the earlier block) hold the answer. For a value outside them, each of these k blocks
+    has a maximum that is larger, or is equal and stands in an earlier block, thus at an earlier place: k values precede it.
+    """
+    vocab = values.shape[-1]
+    width = max(1, math.isqrt(vocab // k))  # as many maxima to sort as values in the blocks chosen
+    values = jnp.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, -vocab % width)], constant_values=-jnp.inf)
+    blocks = values.reshape(*values.shape[:-1], -1, width)
+    _, chosen = jax.lax.top_k(jnp.max(blocks, axis=-1), min(k, blocks.shape[-2]))
+    chosen = jnp.sort(chosen, axis=-1)  # so that equal values keep the order of their places
+    near = jnp.take_along_axis(blocks, chosen[..., None], axis=-2)
+    places = chosen[..., None] * width + jnp.arange(width, dtype=chosen.dtype)
+    best, where = jax.lax.top_k(near.reshape(*near.shape[:-2], -1), k)
+    return best, jnp.take_along_axis(places.reshape(*places.shape[:-2], -1), where, axis=-1)
