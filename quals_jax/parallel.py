@@ -6,7 +6,7 @@ is padded to a multiple of the devices, cut, and put on them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import numpy as np
@@ -14,6 +14,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 AXIS = "batch"
+IN_FLIGHT = 2  # batches given to the devices before the first is waited for
 SMALLEST_SHARDED = 2**14  # elements; a smaller parameter costs more to gather than to hold everywhere
 
 
@@ -98,6 +99,24 @@ def map_rows(function: Callable, mesh: Mesh) -> Callable:
         return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=rows, check_vma=False)(params, *arrays)
 
     return mapped
+
+
+def in_batches(shapes: Sequence[tuple], size: int, run: Callable) -> Iterator[tuple[list[int], object]]:
+    """Rows of one shape together, at most `size` at a time: the rows of a batch, and `run(rows, shape)` on the host.
+
+    The next batch is on its way to the devices before the last is waited for.
+    """
+    pending = []
+    for shape in sorted(set(shapes)):
+        rows = [row for row, own in enumerate(shapes) if own == shape]
+        for start in range(0, len(rows), size):
+            batch = rows[start : start + size]
+            pending.append((batch, run(batch, shape)))
+            if len(pending) == IN_FLIGHT:
+                rows_done, result = pending.pop(0)
+                yield rows_done, jax.device_get(result)
+    for rows_done, result in pending:
+        yield rows_done, jax.device_get(result)
 
 
 def start_processes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +25,6 @@ DISTRIBUTION = "quals_distribution.json"  # beside a model: QUALS of reference s
 TARGET_BUCKETS = (16, 32, 64, 128, 256, 512, 1024)
 PAIRS_AT_ONCE = 16  # decoded together against one document; more go in blocks, so that attention stays small
 LOGITS_AT_ONCE = 2**24  # numbers; [batch, pair, target, vocab] would be gigabytes
-IN_FLIGHT = 2  # batches given to the devices before the first is waited for
 
 
 def encode_rows(model: Bart, source_ids: Int[Array, "batch source"]) -> Memory:
@@ -166,7 +165,7 @@ class QAGen:
             return self._search(self._params, *parallel.shard_rows((ids, lengths > 0), self.mesh))
 
         results: list[list[QAPair]] = [[] for _ in sources]
-        for rows, hypotheses in self._in_batches(shapes, run):
+        for rows, hypotheses in parallel.in_batches(shapes, self._rows, run):
             for place, row in enumerate(rows):
                 results[row] = self._pairs(jax.tree.map(lambda array, place=place: array[place], hypotheses))
         return results
@@ -211,7 +210,7 @@ class QAGen:
             return self._score(self._params, *parallel.shard_rows((ids, targets), self.mesh))
 
         results = [[np.zeros(0, np.float32)] * len(pairs) for pairs in kept_lists]
-        for rows, logprobs in self._in_batches(shapes, run):
+        for rows, logprobs in parallel.in_batches(shapes, self._rows, run):
             for place, row in enumerate(rows):
                 number, start, tokens = tasks[row]
                 for offset, ids in enumerate(tokens):
@@ -230,23 +229,6 @@ class QAGen:
     def _source_bucket(self, source: list[int]) -> int:
         """What a row is padded to depends on the row alone, so that its result does not depend on its neighbours."""
         return min(bucket(len(source), SOURCE_BUCKETS), self.config.max_position_embeddings)
-
-    def _in_batches(self, shapes: Sequence[tuple], run: Callable) -> Iterator[tuple[list[int], object]]:
-        """Rows of one shape together, in batches that are always full; yields the rows of a batch and its results on the host.
-
-        The next batch is on its way to the devices before the last is waited for.
-        """
-        pending = []
-        for shape in sorted(set(shapes)):
-            rows = [row for row, own in enumerate(shapes) if own == shape]
-            for start in range(0, len(rows), self._rows):
-                batch = rows[start : start + self._rows]
-                pending.append((batch, run(batch, shape)))
-                if len(pending) == IN_FLIGHT:
-                    rows_done, result = pending.pop(0)
-                    yield rows_done, jax.device_get(result)
-        for rows_done, result in pending:
-            yield rows_done, jax.device_get(result)
 
     def _pairs(self, hypotheses: Hypotheses) -> list[QAPair]:
         """The hypotheses of one row [beam, ...] as pairs."""
