@@ -7,7 +7,7 @@ accumulated; 4 epochs (the candidates of ConSeq come from the checkpoint after t
     python train.py --config configs/xsum_mle.py --workdir out/xsum-mle --config.data.folder=DIR_OF_TFDS
 
 Data: `xsum` of tensorflow_datasets, prepared as array records (train.py says how). Hardware: 8 x V100 there; one GPU
-with 80 GB with `--config.optimizer.accumulate=8`, or a TPU slice; see docs/training.md.
+with 80 GB as it is, or a TPU slice; see docs/training.md.
 """
 
 from quals_jax.training.config import DataConfig, ModelConfig, OptimizerConfig, TrainConfig

@@ -115,6 +115,8 @@ def parse(arguments: list[str]):
         raise UsageError(f"{rest[1]!r} is no flag")
     if not values.workdir:
         raise UsageError("--workdir is missing: where checkpoints and the result go")
+    if "://" in values.workdir:
+        raise UsageError(f"--workdir {values.workdir}: is no folder of a file system; mount the bucket and name that folder")
     config = values.config
     config.validate()
     return config, values

@@ -54,6 +54,7 @@ def test_changes_are_typed_by_the_field():
         ("--config.model.dropout=1.5", r"model.dropout is 1.5; it must be -1 or in 0 .. 1"),
         ("--workdirs=x", "--workdirs: there is no such flag; the nearest is workdir"),
         ("--workdir=", "--workdir is missing"),
+        ("--workdir=gs://bucket/run", "is no folder of a file system"),
         ("--export=newest", "export"),
         ("surplus", "'surplus' is no flag"),
     ],
