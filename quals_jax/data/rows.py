@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
-import io
 import json
+import math
+import os
 import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
+from typing import BinaryIO
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 csv.field_size_limit(2**31 - 1)
@@ -22,13 +26,15 @@ class RowError(ValueError):
 
 @dataclass(frozen=True)
 class Row:
-    """A document and its summaries. `fields` are the input's other fields; `number` counts rows from 0."""
+    """A document and its summaries. `fields` are the input's other fields; `number` counts rows from 0; `share` is how much of
+    the input is read with this row, where that is known."""
 
     number: int
     id: object
     document: str
     summaries: tuple[str, ...]
     fields: dict = field(default_factory=dict)
+    share: float | None = field(default=None, compare=False)
 
 
 def read_rows(path: str) -> Iterator[Row | RowError]:
@@ -37,7 +43,7 @@ def read_rows(path: str) -> Iterator[Row | RowError]:
     A bad row is yielded as an error, so that the caller may go on behind it.
 
     Raises:
-        RowError: if the file cannot be opened, or is no UTF-8 from some line on.
+        RowError: if the file cannot be opened, or not be read from some line on.
     """
     suffix = Path(path.removesuffix(".gz")).suffix.lower()
     with _opened(path) as lines:
@@ -51,13 +57,15 @@ def read_parallel(documents: str, summaries: str) -> Iterator[Row | RowError]:
         RowError: if one file is longer than the other.
     """
     with _opened(documents) as first, _opened(summaries) as second:
-        for number, (document, summary) in enumerate(zip_longest(_texts(documents, first), _texts(summaries, second))):
+        lines = zip_longest(_texts(documents, first), _texts(summaries, second))
+        for number, (document, summary) in enumerate(lines):
             if document is None or summary is None:
                 short, long = (documents, summaries) if document is None else (summaries, documents)
                 raise RowError(f"{short} has {number} lines, and {long} has more: they must go together line by line")
             try:
-                values = {"document": document, **_summaries_of_line(summary, f"{summaries}, line {number + 1}")}
-                yield _row(values, number, documents, number + 1)
+                own = {"document": _line(document)} | _summaries_of_line(_line(summary))
+                places = {"document": f"{documents}, line {number + 1}", "summary": f"{summaries}, line {number + 1}"}
+                yield _row(own, number, places, _share(first))
             except RowError as error:
                 yield error
 
@@ -65,65 +73,93 @@ def read_parallel(documents: str, summaries: str) -> Iterator[Row | RowError]:
 def single_row(document: str, summary: str) -> Iterator[Row | RowError]:
     """The one row that a command line holds."""
     try:
-        yield _row({"document": document, "summary": summary}, 0, "the command line", None)
+        yield _row({"document": document, "summary": summary}, 0, dict.fromkeys(("document", "summary"), "command line"))
     except RowError as error:
         yield error
 
 
-def _opened(path: str):
+def _opened(path: str) -> BinaryIO:
     if path == "-":
-        return io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", newline="\n")
+        return sys.stdin.buffer
     try:
-        if path.endswith(".gz"):
-            return gzip.open(path, "rt", encoding="utf-8-sig", newline="\n")
-        return open(path, encoding="utf-8-sig", newline="\n")
+        return gzip.open(path, "rb") if path.endswith(".gz") else open(path, "rb")
     except IsADirectoryError:
         raise RowError(f"{path}: is a folder; name a file in it") from None
     except OSError as error:
         raise RowError(f"{path}: {error.strerror or error}") from None
 
 
-def _texts(path: str, lines: io.TextIOBase) -> Iterator[str]:
-    """The lines without their ends; what cannot be read is said with its place."""
+def _share(lines: BinaryIO) -> float | None:
+    """How much of the file is read, from 0 to 1; None of a pipe. Of a packed file, as packed."""
+    try:
+        raw = getattr(lines, "fileobj", lines)
+        return raw.tell() / max(os.fstat(raw.fileno()).st_size, 1)
+    except (OSError, AttributeError):
+        return None
+
+
+def _texts(path: str, lines: BinaryIO) -> Iterator[str | RowError]:
+    """The lines without their ends; in the place of one that is no UTF-8, the error."""
     number = 0
     try:
-        for line in lines:
-            number += 1
-            yield line.removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError as error:
-        raise RowError(f"{path}, after line {number}: is not UTF-8 ({error.reason}); convert the file first") from None
-    except (OSError, EOFError) as error:
+        for number, line in enumerate(lines, 1):
+            if number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)
+            try:
+                yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
+            except UnicodeDecodeError as error:
+                yield RowError(f"{path}, line {number}: is not UTF-8 ({error.reason}); convert the file first")
+    except (OSError, EOFError, zlib.error) as error:
         raise RowError(f"{path}, after line {number}: cannot be read ({error})") from None
 
 
-def _json_rows(path: str, lines) -> Iterator[Row | RowError]:
+def _line(text: str | RowError) -> str:
+    if isinstance(text, RowError):
+        raise text
+    return text
+
+
+def _json_rows(path: str, lines: BinaryIO) -> Iterator[Row | RowError]:
     number = 0
     for line_number, line in enumerate(_texts(path, lines), 1):
-        if not line.strip():
+        if isinstance(line, str) and not line.strip():
             continue
+        place = f"{path}, line {line_number}"
         try:
-            yield _row(_object(line, path, line_number), number, path, line_number)
+            yield _row(_object(_line(line), place), number, dict.fromkeys(("document", "summary"), place), _share(lines))
         except RowError as error:
             yield error
         number += 1
 
 
-def _object(line: str, path: str, line_number: int) -> dict:
+def _object(line: str, place: str) -> dict:
     try:
-        values = json.loads(line)
+        values = json.loads(line, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
-        raise RowError(f"{path}, line {line_number}: is no JSON ({error})") from None
+        raise RowError(f"{place}: is no JSON ({error})") from None
     if not isinstance(values, dict):
-        raise RowError(f"{path}, line {line_number}: is no JSON object but {_kind(values)}")
+        raise RowError(f"{place}: is no JSON object but {_kind(values)}")
+    if "\\ud" in line.lower():  # the only way to a lone surrogate, which cannot be written out again
+        for name, value in values.items():
+            try:
+                json.dumps([name, value], ensure_ascii=False).encode("utf-8")
+            except UnicodeEncodeError:
+                shown = name.encode("utf-8", "backslashreplace").decode()
+                raise RowError(f"{place}: field {shown!r} holds a lone surrogate, which is no character") from None
     return values
 
 
-def _csv_rows(path: str, lines, separator: str) -> Iterator[Row | RowError]:
-    def raw():
-        for line in _texts(path, lines):
-            yield line + "\n"
+def _no_number(text: str):
+    raise ValueError(f"{text} is none of JSON's numbers")
 
-    reader = csv.DictReader(raw(), delimiter=separator, strict=True)
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_number(text)
+
+
+def _csv_rows(path: str, lines, separator: str) -> Iterator[Row | RowError]:
+    reader = csv.DictReader((_line(line) + "\n" for line in _texts(path, lines)), delimiter=separator, strict=True)
     try:
         names = reader.fieldnames or []
         missing = [name for name in ("document", "summary") if name not in names]
@@ -137,33 +173,34 @@ def _csv_rows(path: str, lines, separator: str) -> Iterator[Row | RowError]:
                     raise RowError(
                         f"{path}, line {reader.line_num}: has another number of columns than the header, {len(names)}"
                     )
-                yield _row(values, number, path, reader.line_num)
+                place = f"{path}, line {reader.line_num}"
+                yield _row(values, number, dict.fromkeys(("document", "summary"), place), _share(lines))
             except RowError as error:
                 yield error
     except csv.Error as error:
         raise RowError(f"{path}, line {reader.line_num}: {error}") from None
 
 
-def _summaries_of_line(line: str, place: str) -> dict:
+def _summaries_of_line(line: str) -> dict:
     if line.lstrip().startswith("{"):
         try:
             values = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {"summary": line}
         if isinstance(values, dict) and "summaries" in values:
             return {"summaries": values["summaries"]}
     return {"summary": line}
 
 
-def _row(values: dict, number: int, path: str, line_number: int | None) -> Row:
-    place = path if line_number is None else f"{path}, line {line_number}"
+def _row(values: dict, number: int, places: dict[str, str], share: float | None = None) -> Row:
+    """The row of these fields; `places` says where document and summary stand."""
     if "document" not in values:
-        raise RowError(f"{place}: has no field 'document'")
+        raise RowError(f"{places['document']}: has no field 'document'")
     if "summary" not in values and "summaries" not in values:
-        raise RowError(f"{place}: has no field 'summary' (or 'summaries')")
-    document = _text(values["document"], place, "document")
+        raise RowError(f"{places['summary']}: has no field 'summary' (or 'summaries')")
+    document, place = _text(values["document"], places["document"], "document"), places["summary"]
     if not document.strip():
-        raise RowError(f"{place}: field 'document' is empty")
+        raise RowError(f"{places['document']}: field 'document' is empty")
     if "summaries" in values:
         summaries = values["summaries"]
         if not isinstance(summaries, list) or not summaries:
@@ -172,7 +209,7 @@ def _row(values: dict, number: int, path: str, line_number: int | None) -> Row:
     else:
         summaries = (_text(values["summary"], place, "summary"),)
     fields = {name: value for name, value in values.items() if name not in ("document", "summary", "summaries", "id")}
-    return Row(number, values.get("id", number), document, summaries, fields)
+    return Row(number, values.get("id", number), document, summaries, fields, share)
 
 
 def _text(value: object, place: str, name: str) -> str:

@@ -58,6 +58,9 @@ def test_parallel_files_of_unequal_length_name_both(tmp_path):
         ('{"document": "d", "summaries": ["a", 1]}', r"'summaries\[1\]' must be a text"),
         ('{"document": "d\\u0000", "summary": "s"}', "NUL"),
         ('{"document": "d", "summary": "\\ud800"}', "lone surrogate"),
+        ('{"document": "d", "summary": "s", "id": ["\\uDfff"]}', "'id' holds a lone surrogate"),
+        ('{"document": "d", "summary": "s", "id": NaN}', "NaN is none of JSON's numbers"),
+        ('{"document": "d", "summary": "s", "id": 1e999}', "1e999 is none of JSON's numbers"),
     ],
 )
 def test_bad_rows_name_line_and_field_and_the_next_is_read(tmp_path, line, message):
@@ -73,13 +76,33 @@ def test_files_that_cannot_be_read(tmp_path):
     for path, message in ((tmp_path, "is a folder"), (tmp_path / "none.jsonl", "No such file")):
         with pytest.raises(RowError, match=message):
             list(read_rows(str(path)))
-    (tmp_path / "latin.jsonl").write_bytes('{"document": "é", "summary": "s"}\n'.encode("latin1"))
-    with pytest.raises(RowError, match="is not UTF-8"):
-        list(read_rows(str(tmp_path / "latin.jsonl")))
+    (tmp_path / "half.jsonl.gz").write_bytes(gzip.compress(b'{"document": "d", "summary": "s"}\n' * 999)[:-9])
+    with pytest.raises(RowError, match="cannot be read"):
+        list(read_rows(str(tmp_path / "half.jsonl.gz")))
     with pytest.raises(RowError, match="no column 'document'"):
         list(read_rows(_write(tmp_path / "a.csv", "text,summary\na,b\n")))
     (row,) = read_rows(_write(tmp_path / "b.csv", "document,summary\na\n"))
     assert "another number of columns" in str(row)
+
+
+def test_a_line_of_another_encoding_is_one_bad_row(tmp_path):
+    good = '{"document": "d", "summary": "s"}\n'
+    (tmp_path / "a.jsonl").write_bytes(good.encode() * 200 + b'{"document": "\xe9"}\n' + good.encode())
+    rows = list(read_rows(str(tmp_path / "a.jsonl")))
+    assert len(rows) == 202 and [type(row) for row in rows].count(RowError) == 1
+    assert "a.jsonl, line 201: is not UTF-8" in str(rows[200])
+
+
+def test_a_bad_summary_is_placed_in_the_file_of_summaries(tmp_path):
+    documents, summaries = _write(tmp_path / "d", "one\n"), _write(tmp_path / "s", '{"summaries": [1]}\n')
+    (error,) = read_parallel(documents, summaries)
+    assert str(error).startswith(f"{summaries}, line 1: field 'summaries[0]'")
+
+
+def test_rows_say_how_much_of_the_file_is_read(tmp_path):
+    line = json.dumps({"document": "d" * 5000, "summary": "s"}) + "\n"
+    shares = [row.share for row in read_rows(_write(tmp_path / "a.jsonl", line * 20))]
+    assert shares == sorted(shares) and shares[0] < 0.2 and shares[-1] == 1
 
 
 def test_a_single_row():
