@@ -1,0 +1,62 @@
+"""The shipped tokenizer and example rows are what their commands write."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from quals_jax import gazette
+from quals_jax.commands import gazette as command
+from quals_jax.commands.evaluate_metric import areas, right_answers
+from quals_jax.commands.gazette_tokenizer import save
+from quals_jax.pairs import QAPair
+from quals_jax.quals import QualsResult, ScoredPair
+from quals_jax.tokenizer import Tokenizer
+
+ROOT = Path(__file__).parents[2]
+ASSETS = ROOT / "quals_jax" / "assets"
+
+
+def test_the_shipped_tokenizer_is_the_one_that_the_command_writes(tmp_path):
+    save(tmp_path)
+    for name in ("tokenizer.json", "vocab.json", "merges.txt"):
+        assert (tmp_path / name).read_bytes() == (ASSETS / "gazette_tokenizer" / name).read_bytes()
+        assert (tmp_path / name).read_bytes() == (ASSETS / "gazette_qagen" / name).read_bytes()
+
+
+def test_digits_and_syllables_are_single_pieces_in_every_split():
+    tokenizer = Tokenizer.from_pretrained(ASSETS / "gazette_tokenizer")
+    lengths = {}
+    for split in gazette.SPLITS:
+        people = [f.value for s in gazette.stories(1, split, 300) for f in s.facts if f.type == "person"]
+        lengths[split] = sum(len(ids) for ids in tokenizer.encode_pieces(people)) / len(people)
+    assert len(tokenizer.encode_pieces([" 358"])[0]) == 3
+    assert lengths["test"] == pytest.approx(lengths["train"], rel=0.03)
+
+
+def test_example_rows_are_stories_with_their_corruptions():
+    rows = [json.loads(line) for line in (ROOT / "examples" / "gazette.jsonl").read_text().splitlines()]
+    assert len(rows) == 40 and {row["kind"] for row in rows} == {"correct", *gazette.CORRUPTION_KINDS}
+    story = gazette.story(7, "test", 3)
+    written = [json.loads(line) for line in command.rows(story)]
+    assert [row["kind"] for row in written] == ["correct", *(c.kind for c in story.corruptions)]
+    assert story.document in command.shown(story) and story.summary in command.shown(story)
+
+
+def test_areas_count_each_kind_and_all_together():
+    kinds = ["correct", "date", "correct", "place", "place"]
+    table = areas(kinds, {"score": [0.0, -1.0, -0.5, -0.2, float("-inf")]})
+    assert table["date"] == {"n": 1, "score": 1.0}
+    assert table["place"] == {"n": 2, "score": 0.75}
+    assert table["all"] == {"n": 3, "score": pytest.approx(5 / 6)}
+
+
+def test_right_answers_are_counted_among_known_questions():
+    story = gazette.story(7, "test", 3)
+    question = story.questions[0]
+
+    def pair(text, answer):
+        return ScoredPair(**vars(QAPair(text, answer, [2])))
+
+    result = QualsResult(0.0, (pair(question.question, question.answer), pair(question.question, "x"), pair("Why?", "x")), False)
+    assert right_answers([story], [result]) == (1, 2)
