@@ -8,18 +8,29 @@ import numpy as np
 
 RESAMPLES = 2000
 SEED = 0
+MANY = 50_000
+DRAWN_AT_ONCE = 2**19  # numbers: memory must not grow with the rows
 
 
 def interval_of_mean(values: Iterable[float], level: float = 0.95) -> tuple[float, float]:
-    """The bootstrap percentile interval of the mean; (mean, mean) for a single value, (nan, nan) for none."""
+    """The bootstrap percentile interval of the mean; (mean, mean) for a single value, (nan, nan) for none.
+
+    Of more values than `MANY` the normal interval, which is the same to three digits there.
+    """
     values = np.asarray(list(values), np.float64)
     if values.size < 2:
         mean = float(values.mean()) if values.size else float("nan")
         return mean, mean
+    if values.size > MANY:
+        from scipy.stats import norm
+
+        error = float(values.std(ddof=1) / np.sqrt(values.size) * norm.ppf((1 + level) / 2))
+        return float(values.mean()) - error, float(values.mean()) + error
     from scipy.stats import bootstrap
 
+    together = max(1, DRAWN_AT_ONCE // values.size)
     found = bootstrap(
-        (values,), np.mean, n_resamples=RESAMPLES, confidence_level=level, method="percentile", rng=np.random.default_rng(SEED), batch=100
+        (values,), np.mean, n_resamples=RESAMPLES, confidence_level=level, method="percentile", rng=np.random.default_rng(SEED), batch=together
     )  # fmt: skip
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
 

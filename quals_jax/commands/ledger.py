@@ -14,12 +14,16 @@ from pathlib import Path
 
 from quals_jax.commands.errors import UserError
 
+STATE = ("blocks", "bytes", "skipped", "messages", "rows", "finished")
+FIRST_ROWS = "hash of the first rows"  # the argument that stands for the contents of the input
+MESSAGES = 20  # about skipped rows, kept; the rest are counted
+
 
 class Ledger:
     """The output of one run. `arguments` is all that shapes it; a run with others is refused.
 
-    blocks: how many blocks of input rows are done. skipped: messages about input rows left out. rows: of a shard, the
-    output rows of each block. finished: the output is complete.
+    blocks: how many blocks of input rows are done. skipped: how many input rows were left out, and messages: why, of the first
+    of them. rows: of a shard, how many output rows its blocks have, as runs [rows, blocks]. finished: the output is complete.
 
     Raises:
         UserError: if the output belongs to another run, is being written by one, or cannot be written.
@@ -30,7 +34,9 @@ class Ledger:
         self.partial = Path(f"{output}.partial")
         self.record = Path(f"{output}.run.json")
         self.arguments = json.loads(json.dumps(arguments))
-        self.blocks, self.bytes, self.skipped, self.rows, self.finished = 0, 0, [], [], False
+        self.blocks, self.bytes, self.skipped, self.finished = 0, 0, 0, False
+        self.messages: list[str] = []
+        self.rows: list[list[int]] = []
         self._file = None
         if self.output.is_dir():
             raise UserError(f"{self.output}: is a folder; name a file")
@@ -65,7 +71,8 @@ class Ledger:
     def _resume(self) -> None:
         try:
             found = json.loads(self.record.read_text(encoding="utf-8"))
-            made_by, blocks, size = found["arguments"], found["blocks"], found["bytes"]
+            made_by, *state = (found[name] for name in ("arguments", *STATE))
+            size = int(state[1])
         except (ValueError, KeyError, TypeError):
             self.close()
             raise UserError(f"{self.record}: is damaged; --overwrite starts afresh") from None
@@ -79,15 +86,15 @@ class Ledger:
                 f"{self.output}: was made with {name} {made_by.get(name)!r}, not {self.arguments.get(name)!r};"
                 " name another output, or start afresh with --overwrite"
             )
-        self.blocks, self.bytes, self.skipped = blocks, size, found.get("skipped", [])
-        self.rows = found.get("rows", [])
-        self.finished = bool(found.get("finished"))
+        self.blocks, self.bytes, self.skipped, self.messages, self.rows, self.finished = state
         if self.finished and not self.output.exists() and self._file.tell() >= size > 0:
             os.replace(self.partial, self.output)  # killed between the last two steps
         held = self.output.stat().st_size if self.finished and self.output.exists() else self._file.tell()
-        if held < size:
+        if held < size or (self.finished and held != size):
             self.close()
-            raise UserError(f"{self.output}: is shorter than {self.record.name} says; --overwrite starts afresh")
+            raise UserError(
+                f"{self.output}: has not the length that {self.record.name} says; --overwrite starts afresh"
+            )
         if not self.finished:
             self._file.truncate(size)
             self._file.seek(size)
@@ -104,9 +111,13 @@ class Ledger:
             os.fsync(self._file.fileno())
             self.bytes = self._file.tell()
             self.blocks += 1
-            self.skipped = [*self.skipped, *skipped]
+            self.skipped += len(skipped)
+            self.messages = [*self.messages, *skipped][:MESSAGES]
             if self.arguments.get("shard"):  # only a merge needs to know where blocks end
-                self.rows.append(len(lines))
+                if self.rows and self.rows[-1][0] == len(lines):
+                    self.rows[-1][1] += 1
+                else:
+                    self.rows.append([len(lines), 1])
             self._write_record()
 
     def finish(self) -> None:
@@ -129,8 +140,7 @@ class Ledger:
         self._file = None
 
     def _write_record(self, *, finished: bool = False) -> None:
-        values = {"arguments": self.arguments, "blocks": self.blocks, "bytes": self.bytes, "skipped": self.skipped}
-        values |= {"rows": self.rows, "finished": finished}
+        values = {"arguments": self.arguments, **{name: getattr(self, name) for name in STATE}, "finished": finished}
         fresh = Path(f"{self.record}.new")
         with open(fresh, "w", encoding="utf-8") as file:
             json.dump(values, file)

@@ -6,9 +6,11 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from quals_jax.commands.errors import Parser, UserError
+from quals_jax.commands.ledger import FIRST_ROWS
 
 
 def main(arguments: list[str]) -> int:
@@ -40,9 +42,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def in_order(paths: list[str]) -> list[tuple[str, list[int]]]:
-    """The shards by their index, each with the number of rows of its blocks."""
-    found: dict[int, tuple[str, list[int]]] = {}
+def in_order(paths: list[str]) -> list[tuple[str, list[list[int]]]]:
+    """The shards by their index, each with the rows of its blocks."""
+    found: dict[int, tuple[str, list[list[int]]]] = {}
     count, common = None, None
     for path in paths:
         record = Path(f"{path}.run.json")
@@ -50,6 +52,7 @@ def in_order(paths: list[str]) -> list[tuple[str, list[int]]]:
             values = json.loads(record.read_text(encoding="utf-8"))
             arguments, sizes = values["arguments"], values["rows"]
             index, total = map(int, arguments.pop("shard").split("/"))
+            arguments.pop(FIRST_ROWS, None)  # each shard begins with another block
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise UserError(f"{record}: does not say which shard this is") from None
         if not values["finished"]:
@@ -64,7 +67,8 @@ def in_order(paths: list[str]) -> list[tuple[str, list[int]]]:
     return [found[index] for index in range(count)]
 
 
-def blocks(lines, sizes: list[int]) -> Iterator[list[str]]:
-    """The rows of one block after the other."""
-    for size in sizes:
-        yield [next(lines) for _ in range(size)]
+def blocks(lines, runs: list[list[int]]) -> Iterator[list[str]]:
+    """The rows of one block after the other; `runs` are pairs of rows in a block and how many such blocks follow each other."""
+    for size, times in runs:
+        for _ in range(times):
+            yield list(islice(lines, size))

@@ -81,5 +81,26 @@ def test_skipped_rows_are_remembered(tmp_path):
     ledger = Ledger(tmp_path / "out", ARGUMENTS)
     ledger.append([], ["line 3: bad"])
     ledger.close()
-    assert Ledger(tmp_path / "out", ARGUMENTS).skipped == ["line 3: bad"]
+    again = Ledger(tmp_path / "out", ARGUMENTS)
+    assert again.skipped == 1 and again.messages == ["line 3: bad"]
     assert json.loads((tmp_path / "out.run.json").read_text())["blocks"] == 1
+
+
+def test_many_blocks_and_skipped_rows_keep_the_record_small(tmp_path):
+    ledger = Ledger(tmp_path / "out", ARGUMENTS | {"shard": "0/2"})
+    for _ in range(200):
+        ledger.append(["{}"] * 3, ["bad"] * 7)
+    ledger.append(["{}"], [])
+    assert ledger.rows == [[3, 200], [1, 1]] and ledger.skipped == 1400 and len(ledger.messages) == 20
+    ledger.close()
+    assert (tmp_path / "out.run.json").stat().st_size < 1000
+
+
+def test_a_finished_output_that_was_changed_is_refused(tmp_path):
+    ledger = Ledger(tmp_path / "out", ARGUMENTS)
+    _blocks(ledger, 0, 2)
+    ledger.finish()
+    with open(tmp_path / "out", "a") as file:
+        file.write("more\n")
+    with pytest.raises(UserError, match="has not the length"):
+        Ledger(tmp_path / "out", ARGUMENTS)

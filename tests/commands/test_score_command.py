@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from quals_jax.commands.blocks import read_blocks
 from quals_jax.commands.errors import UserError
-from quals_jax.commands.score import check, parser, read_blocks, shard_of
+from quals_jax.commands.score_flags import check, parser, shard_of
 from quals_jax.commands.table import Summary
 
 ROOT = Path(__file__).parent.parent.parent
@@ -170,7 +171,7 @@ def test_shards_share_out_the_blocks(rows):
     found = []
     for index in range(3):
         options = _options("--input", str(rows), "--output", "o", "--block_rows", "4", "--shard", f"{index}/3")
-        found += [(number, [row.id for row in block]) for number, block, _ in read_blocks(options)]
+        found += [(number, [row.id for row in block]) for number, block, _ in read_blocks(options, (index, 3))]
     assert sorted(number for number, _ in found) == list(range(8))
     assert sorted(id for _, ids in found for id in ids) == sorted(f"r{number}" for number in range(30))
     assert shard_of("3/8") == (3, 8)

@@ -1,0 +1,74 @@
+"""Blocks of input rows, the unit of work of `score.py`: read ahead of the devices, written behind them."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from quals_jax.commands.errors import UserError
+from quals_jax.data.rows import Row, RowError, read_parallel, read_rows, single_row
+
+
+class Block(NamedTuple):
+    """The good rows of a block of the input, in order, and what is wrong with the others; `number` counts blocks from 0."""
+
+    number: int
+    rows: list[Row]
+    skipped: list[str]
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the rows."""
+        return hashlib.sha256(
+            repr([(row.id, row.document, row.summaries, row.fields) for row in self.rows]).encode()
+        ).hexdigest()
+
+
+def read_blocks(options, shard: tuple[int, int] = (0, 1)) -> Iterator[Block]:
+    """The blocks of the input that belong to this shard, (index, count).
+
+    Raises:
+        UserError: at a bad row, after the blocks before it (`--on_error stop`); where the input cannot be read, or has no rows.
+    """
+    if options.input is not None:
+        rows = read_rows(options.input)
+    elif options.documents is not None:
+        rows = read_parallel(options.documents, options.summaries)
+    else:
+        rows = single_row(options.document, options.summary)
+    index, count = shard
+    try:
+        for number in itertools.count():
+            block = []
+            for row in itertools.islice(rows, options.block_rows):
+                if isinstance(row, RowError) and options.on_error == "stop":
+                    raise row
+                block.append(row)
+            if not block:
+                break
+            if number % count == index:
+                good = [row for row in block if not isinstance(row, RowError)]
+                yield Block(number, good, [str(row) for row in block if isinstance(row, RowError)])
+    except RowError as error:
+        raise UserError(error) from None
+    if number == 0:
+        raise UserError(f"{options.input or options.documents}: holds no rows")
+
+
+def run_blocks(blocks: Iterable[Block], work: Callable, write: Callable, stopped: Callable[[], bool]) -> None:
+    """`write(block, work(block))` for every block, in order, until `stopped()`: while one is worked on, the next is read and the
+    last is written. What was worked on is written even where reading the next block fails."""
+    blocks = iter(blocks)
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        coming, written = reader.submit(next, blocks, None), None
+        while not stopped() and (block := coming.result()) is not None:
+            coming = reader.submit(next, blocks, None)
+            done = work(block)
+            if written is not None:
+                written.result()
+            written = writer.submit(write, block, done)
+        if written is not None:
+            written.result()

@@ -1,0 +1,128 @@
+"""The flags of `score.py`, and which of them do not go together."""
+
+from __future__ import annotations
+
+import os
+
+from quals_jax.commands.errors import Parser, UserError
+
+BLOCK_ROWS = 256
+DESCRIPTION = "Scores summaries against their documents with QUALS. Near 0: the document supports the summary; far below 0: it does not."
+USAGE = (
+    "score.py (--input FILE | --documents FILE --summaries FILE | --document TEXT --summary TEXT) [--output FILE] ..."
+)
+EXAMPLES = """examples:
+  python score.py --input pairs.jsonl --output scores.jsonl --report report.html
+  python score.py --documents test.source --summaries test.hypo --model DIR_OR_PT_OR_HUB_ID
+  python score.py --document "..." --summary "..."
+"""
+FORMS = (("input",), ("documents", "summaries"), ("document", "summary"))
+INPUT = (
+    ("input", "FILE", "JSONL, CSV or TSV with document and summary (.gz too; - is standard input)"),
+    ("documents", "FILE", "one document a line; goes with --summaries"),
+    ("summaries", "FILE", 'one summary a line, or {"summaries": [...]}'),
+    ("document", "TEXT", "a single document; goes with --summary"),
+    ("summary", "TEXT", "a single summary"),
+)
+MODEL = "Hugging Face folder, fairseq .pt or hub id (the embedded one, which knows only Gazette)"
+
+
+def parser() -> Parser:
+    parser = Parser(prog="score.py", usage=USAGE, description=DESCRIPTION, epilog=EXAMPLES)
+    add = parser.add_argument_group("input (one of the three)").add_argument
+    for name, value, text in INPUT:
+        add(f"--{name}", metavar=value, help=text)
+    add("--on_error", choices=("stop", "skip"), default="stop", help="what to do with a bad row (stop)")
+    add = parser.add_argument_group("output").add_argument
+    add("--output", metavar="FILE", help="JSONL; without it the rows go to standard output")
+    add("--report", metavar="FILE", help="an HTML page to look at the results; needs --output")
+    add("--overwrite", action="store_true", help="start afresh even if the output is there")
+    add(
+        "--shard",
+        metavar="I/N",
+        help="take every N-th block, the I-th of them (from 0); `python -m quals_jax merge` joins",
+    )
+    add(
+        "--distributed",
+        action="store_true",
+        help="one of several processes of a cluster: each takes its shard, OUTPUT.I-of-N",
+    )
+    add("--block_rows", type=int, default=BLOCK_ROWS, help="input rows worked on together (256)")
+    add("--verbose", action="store_true", help="progress and compilations on standard error, terminal or not")
+    add = parser.add_argument_group("metric").add_argument
+    add("--model", metavar="PATH", help=MODEL)
+    add("--tokenizer", metavar="DIR", help="the tokenizer's folder, if the model has none beside it")
+    add("--num_beams", type=int, default=60, help="pairs written for a summary (60)")
+    add("--num_groups", type=int, help="groups of diverse beam search (as many as beams)")
+    add("--diversity_strength", type=float, default=0.5, help="(0.5)")
+    add("--max_pairs", type=int, default=10, help="pairs kept, about; 0 keeps all (10)")
+    score = "beam: as the released code (likelihood)"
+    add("--summary_score", choices=("likelihood", "beam"), default="likelihood", help=score)
+    add("--batch_size", type=int, default=8, help="rows per device (8)")
+    add("--dtype", choices=("float32", "bfloat16"), default="float32", help="of matrix products (float32)")
+    return parser
+
+
+def check(options) -> None:
+    """Refuses flags that do not go together, before anything is loaded.
+
+    Raises:
+        UserError: naming the flag.
+    """
+    used = [form for form in FORMS if any(getattr(options, name) is not None for name in form)]
+    if len(used) != 1 or any(getattr(options, name) is None for name in used[0]):
+        raise UserError(
+            "score.py: name one input: --input FILE, or --documents FILE --summaries FILE, or --document TEXT --summary TEXT"
+        )
+    if options.documents == "-" and options.summaries == "-":
+        raise UserError("--documents and --summaries cannot both be standard input")
+    for name, low in (("num_beams", 1), ("batch_size", 1), ("block_rows", 1), ("max_pairs", 0)):
+        if getattr(options, name) < low:
+            raise UserError(f"--{name} is {getattr(options, name)}; it must be at least {low}")
+    if options.num_groups is not None and (options.num_groups < 1 or options.num_beams % options.num_groups):
+        raise UserError(f"--num_groups is {options.num_groups}; it must divide --num_beams, {options.num_beams}")
+    if not 0 <= options.diversity_strength < float("inf"):
+        raise UserError(f"--diversity_strength is {options.diversity_strength}; it must be at least 0")
+    if options.shard is not None:
+        shard_of(options.shard)
+    if options.shard is not None and options.distributed:
+        raise UserError("--distributed finds the shard itself: leave out --shard")
+    for name in ("report", "shard", "distributed"):
+        if getattr(options, name) and not options.output:
+            raise UserError(f"--{name} needs --output")
+    _check_files(options)
+
+
+def _check_files(options) -> None:
+    """No file is both read and written; and a report that could not be written is found before hours of work."""
+    written = [name for name in ("output", "report") if getattr(options, name)]
+    for place, name in enumerate(written):
+        others = ["input", "documents", "summaries", *written[:place]]
+        for other in others:
+            if getattr(options, other) and _same(getattr(options, name), getattr(options, other)):
+                raise UserError(f"--{name} and --{other} are the same file, {getattr(options, name)}")
+    if options.report:
+        folder = os.path.dirname(options.report) or "."
+        nearest = folder
+        while not os.path.exists(nearest):
+            nearest = os.path.dirname(nearest) or "."
+        if os.path.isdir(options.report):
+            raise UserError(f"{options.report}: is a folder; name a file for --report")
+        if not os.path.isdir(nearest) or not os.access(nearest, os.W_OK):
+            raise UserError(f"{options.report}: cannot be written there")
+
+
+def _same(one: str, other: str) -> bool:
+    if os.path.exists(one) and os.path.exists(other):
+        return os.path.samefile(one, other)
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def shard_of(text: str | None) -> tuple[int, int]:
+    """(index, count) of `I/N`; (0, 1) without."""
+    if text is None:
+        return 0, 1
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+        raise UserError(f"--shard is {text!r}; it must be I/N with I from 0 to N - 1, such as 0/4")
+    return int(index), int(count)
