@@ -124,15 +124,13 @@ class Summarizer:
                 f"the tokenizer has {tokenizer.size} entries, the model {model.config.vocab_size}: they do not belong together"
             )
         self.config, self.tokenizer = model.config, tokenizer
-        self.search = search or XSUM_SEARCH
         self.forced_first_id, self.batch_size = forced_first_id, batch_size
         self.name, self.fingerprint = name, fingerprint
-        self._require_room(self.search.max_length)
         self.mesh = parallel.make_mesh(devices or jax.local_devices())
         self._graph, params = nnx.split(model)
         self._params = parallel.replicate(params, self.mesh)
-        self._search = self._program(partial(search_rows, self._graph, self.search, forced_first_id))
         self._samplers: dict[tuple, Callable] = {}
+        self.use(search or XSUM_SEARCH)
 
     @classmethod
     def from_pretrained(
@@ -160,6 +158,16 @@ class Summarizer:
             forced_first_id=own.forced_first_id, name=checkpoint.name, fingerprint=checkpoint.fingerprint,
             devices=devices,
         )  # fmt: skip
+
+    def use(self, search: SearchConfig) -> None:
+        """From now on searches in this way.
+
+        Raises:
+            ValueError: if summaries may become longer than the model has positions for.
+        """
+        self._require_room(search.max_length)
+        self.search = search
+        self._search = self._program(partial(search_rows, self._graph, search, self.forced_first_id))
 
     def summarize(self, documents: Sequence[str]) -> list[str]:
         """The best summary of every document by beam search, without spaces at its ends."""

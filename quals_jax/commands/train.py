@@ -51,7 +51,14 @@ def _run(config, options) -> int:
     import jax
 
     from quals_jax import parallel
+    from quals_jax.commands.conseq_config import ConseqConfig
 
+    if isinstance(config, ConseqConfig):
+        if options.export:
+            raise UsageError("--export is for likelihood training; ConSeq writes its model when it is trained")
+        from quals_jax.commands.runtime import prepare
+
+        prepare()  # the recipe searches as much as it trains
     if options.cpu_devices:
         jax.config.update("jax_num_cpu_devices", options.cpu_devices)
     if config.model.dtype == "float64":
@@ -68,6 +75,8 @@ def _run(config, options) -> int:
     workdir = Path(options.workdir)
     terminal = sys.stderr if options.verbose or sys.stderr.isatty() else None
     try:
+        if isinstance(config, ConseqConfig):
+            return _run_recipe(config, workdir, terminal)
         if options.export:
             folder = likelihood.export_now(dataclasses.replace(config, export=options.export), workdir)
         else:
@@ -80,6 +89,18 @@ def _run(config, options) -> int:
         return STOPPED
     if parallel.is_first_process():
         print(folder)
+    return 0
+
+
+def _run_recipe(config, workdir: Path, terminal) -> int:
+    """ConSeq, from sampling to the table."""
+    from quals_jax import parallel
+    from quals_jax.commands import conseq_recipe
+
+    table = conseq_recipe.run(config, workdir, terminal=terminal)
+    if parallel.is_first_process():
+        print(table)
+        print(workdir / "model")
     return 0
 
 

@@ -64,8 +64,9 @@ def scale_by_fairseq_adam(beta1: float, beta2: float, epsilon: float) -> optax.G
     """
 
     def init(params):
-        zeros = jax.tree.map(jnp.zeros_like, params)
-        return optax.ScaleByAdamState(jnp.zeros((), jnp.int32), zeros, zeros)
+        # Each its own zeros: a train step gives up the buffers of its state, and none twice.
+        mean, square = (jax.tree.map(jnp.zeros_like, params) for _ in range(2))
+        return optax.ScaleByAdamState(jnp.zeros((), jnp.int32), mean, square)
 
     def update(updates, state, params=None):
         count = state.count + 1

@@ -1,0 +1,36 @@
+"""The ConSeq recipe in miniature, on Gazette, from the embedded MLE summarizer: `make train`.
+
+Small on purpose: QUALS from 12 questions instead of 60, 3 samples a document instead of 6, ratios of 0.5.
+
+    python train.py --config configs/gazette_conseq_miniature.py --workdir work/miniature --cpu_devices 2
+"""
+
+from quals_jax.commands.conseq_config import (
+    CandidateConfig,
+    ConseqConfig,
+    EvaluationConfig,
+    ScoringConfig,
+    SelectionConfig,
+)
+from quals_jax.training.config import DataConfig, ModelConfig, OptimizerConfig
+
+
+def get_config() -> ConseqConfig:
+    return ConseqConfig(
+        kind="conseq",
+        seed=1,
+        epochs=2.0,
+        checkpoint_every=50,
+        export_dtype="float16",
+        candidates=CandidateConfig(rows=1200, samples=3, block_rows=128),
+        scoring=ScoringConfig(beams=12),
+        selection=SelectionConfig(candidate_ratio=0.5, reference_ratio=0.5),
+        evaluation=EvaluationConfig(data="gazette:test", rows=300),
+        data=DataConfig(
+            train="gazette:train", batch_size=8, false_share=0.3, source_buckets=(192, 512), target_buckets=(64, 128)
+        ),
+        model=ModelConfig(initial="quals_jax/assets/gazette_mle", dropout=0.0),
+        optimizer=OptimizerConfig(
+            name="fairseq_adam", learning_rate=1e-4, warmup_steps=10, weight_decay=0.01, clip_norm=0.1
+        ),
+    )

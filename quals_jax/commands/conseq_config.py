@@ -1,0 +1,128 @@
+"""What the ConSeq recipe can be told, beside what any training can.
+
+`config_flags` reads the types of the fields: they must be types, not strings (no `from __future__ import annotations`
+here).
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+
+from quals_jax.decoding.diverse_beam import SearchConfig
+from quals_jax.decoding.sampling import SamplingConfig
+from quals_jax.training.config import TrainConfig
+
+KINDS = ("conseq", "conseq_rouge")
+
+
+@dataclass
+class CandidateConfig:
+    """The summaries that are sampled of every training document (`data.train`) from the model at `model.initial`."""
+
+    folder: str = ""  # where candidates and their scores are kept, for several runs to share; empty: WORKDIR
+    rows: int = 0  # the first so many documents; 0: all
+    samples: int = 6
+    k: int = 50
+    min_length: int = 10
+    max_length: int = 60
+    temperature: float = 1.0
+    seed: int = 0
+    story_seed: int = 2  # Gazette: which stories are read
+    batch_size: int = 16  # documents on each device
+    block_rows: int = 256  # documents between two savings
+
+    def sampling(self) -> SamplingConfig:
+        return SamplingConfig(self.k, self.min_length, self.max_length, self.temperature)
+
+
+@dataclass
+class ScoringConfig:
+    """How QUALS is computed, of candidates and references as of what is evaluated."""
+
+    qagen: str = ""  # a folder, a fairseq .pt or a hub id; empty: the embedded one
+    tokenizer: str = ""
+    beams: int = 60  # each a group of its own
+    min_length: int = 8
+    max_length: int = 60
+    max_pairs: int = 10
+    batch_size: int = 8
+    dtype: str = "float32"
+
+    def search(self) -> SearchConfig:
+        return SearchConfig(num_beams=self.beams, min_length=self.min_length, max_length=self.max_length)
+
+
+@dataclass
+class SelectionConfig:
+    """Which documents give S+ (their reference) and S- (their worst candidate): those in both shares."""
+
+    candidate_ratio: float = 0.3  # with the lowest-scored worst candidates
+    reference_ratio: float = 0.3  # with the highest-scored references; of no use to conseq_rouge
+
+
+@dataclass
+class EvaluationConfig:
+    """What the result is compared on with the model it started from."""
+
+    data: str = "gazette:test"
+    rows: int = 0  # the first so many documents; 0: all
+    story_seed: int = 7  # Gazette: which stories
+    best_of: int = 0  # also the best by QUALS of so many beams of the model at the start; 0: not
+    beams: int = 6
+    min_length: int = 10
+    max_length: int = 60
+    length_penalty: float = 1.0
+    no_repeat_ngram_size: int = 0
+    batch_size: int = 16
+
+    def search(self) -> SearchConfig:
+        return SearchConfig(
+            num_beams=self.beams,
+            num_groups=1,
+            min_length=self.min_length,
+            max_length=self.max_length,
+            length_penalty=self.length_penalty,
+            no_repeat_ngram_size=self.no_repeat_ngram_size,
+        )
+
+
+@dataclass
+class ConseqConfig(TrainConfig):
+    """One run of the recipe. `steps` is counted from `epochs` unless it is given."""
+
+    kind: str = "conseq"  # or "conseq_rouge": the same with ROUGE for QUALS
+    steps: int = 0
+    epochs: float = 2.0
+    label_smoothing: float = 0.1
+    eval_every: int = 0
+    export: str = "last"
+    candidates: CandidateConfig = field(default_factory=CandidateConfig)
+    scoring: ScoringConfig = field(default_factory=ScoringConfig)
+    selection: SelectionConfig = field(default_factory=SelectionConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    def validate(self) -> None:
+        """Raises ValueError naming the field, its value and what would be right."""
+        if self.kind not in KINDS:
+            raise ValueError(f"kind is {self.kind!r}; it must be one of {', '.join(KINDS)}")
+        usual = {"kind": "mle", "steps": self.steps or 1}
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(TrainConfig)}
+        TrainConfig(**fields | usual).validate()
+        if not self.model.initial:
+            raise ValueError("model.initial is ''; it must be a summarizer trained by likelihood")
+        if not self.epochs > 0:
+            raise ValueError(f"epochs is {self.epochs}; it must be greater than 0")
+        for name, low in (("candidates", ("samples", "batch_size", "block_rows")), ("scoring", ("batch_size", "max_pairs"))):
+            for own in low:
+                value = getattr(getattr(self, name), own)
+                if value < 1:
+                    raise ValueError(f"{name}.{own} is {value}; it must be at least 1")
+        for own in ("candidate_ratio", "reference_ratio"):
+            value = getattr(self.selection, own)
+            if not 0 < value <= 1:
+                raise ValueError(f"selection.{own} is {value}; it must be more than 0 and at most 1")
+        for part in (self.candidates.sampling, self.scoring.search, self.evaluation.search):
+            part()  # they check themselves
+        if self.data.train.split(":")[0] == "gazette" and not self.candidates.rows:
+            raise ValueError("candidates.rows is 0; Gazette is endless, so it must be given")
+        if self.evaluation.data.split(":")[0] == "gazette" and not self.evaluation.rows:
+            raise ValueError("evaluation.rows is 0; Gazette is endless, so it must be given")

@@ -1,0 +1,321 @@
+"""ConSeq as one command: sample, score, select, train, evaluate; each step skipped where its result still fits.
+
+Files, in WORKDIR (the first two in `candidates.folder`, where several runs can share them):
+
+    candidates.jsonl             documents, references, and what was sampled
+    quals.jsonl or rouge.jsonl   the same with the scores
+    selected.jsonl, scores.png   S+ and S-: {"document", "summaries": [S+, S-], ...}; and how the scores are spread
+    checkpoints/, model/         training, and what came of it
+    evaluation/                  rows, table.txt, page.html
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from quals_jax import conseq, parallel
+from quals_jax.commands import likelihood, steps
+from quals_jax.commands.conseq_config import ConseqConfig
+from quals_jax.commands.documents import Documents
+from quals_jax.commands.evaluate import System, evaluate
+from quals_jax.data import loader
+from quals_jax.data.batching import bucket
+from quals_jax.data.summaries import JsonLines
+from quals_jax.data.texts import Tokenise
+from quals_jax.qagen import QAGen
+from quals_jax.quals import Quals
+from quals_jax.summarizer import Conventions, Summarizer
+from quals_jax.tokenizer import Tokenizer
+
+ROUGE_KIND = "conseq_rouge"
+# What can change without the trained model becoming another.
+FREE = ("candidates", "scoring", "selection", "evaluation", *likelihood.UNCHECKED)
+
+
+class Triples(Tokenise):
+    """Examples whose two targets are S+ and S-. A row of which one is too long is left out, and counted."""
+
+    def __init__(self, tokenizer: Tokenizer, *, forced_first_id: int | None = None, **limits):
+        super().__init__(tokenizer, **limits)
+        self.start = [] if forced_first_id is None else [forced_first_id]
+
+    def __call__(self, texts):
+        examples = super().__call__(texts)
+        whole = [example for example in examples if len(example.targets) == 2]
+        self.counts["rows_dropped"] += len(examples) - len(whole)
+        if not self.start:
+            return whole
+        return [dataclasses.replace(e, targets=tuple([*self.start, *ids] for ids in e.targets)) for e in whole]
+
+
+def run(config: ConseqConfig, workdir: Path, *, terminal: TextIO | None = None) -> str:
+    """Runs what is missing of the recipe; the table of its evaluation.
+
+    Raises:
+        ValueError: for anything in the configuration, the data or the checkpoints that cannot be used, and where
+            another run is at work.
+        FloatingPointError, Stopped: as training does.
+    """
+    config.validate()
+
+    def say(line: str) -> None:
+        if terminal is not None and parallel.is_first_process():
+            print(line, file=terminal, flush=True)
+
+    with likelihood.claimed(config, workdir):
+        shared = Path(config.candidates.folder) if config.candidates.folder else workdir
+        with steps.alone(shared, lambda: say(f"waiting for another run in {shared}")):
+            candidates = sample(config, shared, say)
+            scores = score(config, shared, candidates, say)
+        selected = select(config, workdir, scores, say)
+        model = train(config, workdir, selected, terminal)
+        return compare(config, workdir, model, say)
+
+
+def sample(config: ConseqConfig, folder: Path, say: Callable[[str], None]) -> Path:
+    """The file of candidates: `samples` of every document, from the model that training starts from."""
+    settings, result = config.candidates, folder / "candidates.jsonl"
+    documents = Documents(
+        config.data.train, rows=settings.rows, story_seed=settings.story_seed, false_share=config.data.false_share,
+        folder=config.data.folder,
+    )  # fmt: skip
+    summarizer = Summarizer.from_pretrained(
+        config.model.initial, config.model.tokenizer or None, dtype=config.model.dtype, batch_size=settings.batch_size
+    )
+    sampling = settings.sampling()
+    inputs = {
+        "model": summarizer.fingerprint, "documents": documents.fingerprint(), "dtype": config.model.dtype,
+        "samples": settings.samples, "seed": settings.seed, "block_rows": settings.block_rows,
+        "sampling": dataclasses.asdict(sampling),
+    }  # fmt: skip
+
+    def make(rows: range) -> list[dict]:
+        say(f"sampling: {rows.start} of {len(documents)} documents")
+        own = [documents[row] for row in rows]
+        sampled = summarizer.sample([row.document for row in own], settings.samples, sampling, settings.seed)
+        return [
+            {"id": row.id, "document": row.document, "reference": row.reference, "candidates": texts}
+            for row, texts in zip(own, sampled, strict=True)
+        ]
+
+    steps.in_blocks(result, inputs, len(documents), make, block_rows=settings.block_rows)
+    return result
+
+
+def score(config: ConseqConfig, folder: Path, candidates: Path, say: Callable[[str], None]) -> Path:
+    """The file of candidates with their scores, and with those of the references where QUALS is the score."""
+    rows = list(steps.read_rows(candidates))
+    by_rouge = config.kind == ROUGE_KIND
+    result = folder / ("rouge.jsonl" if by_rouge else "quals.jsonl")
+    quals = None if by_rouge else make_quals(config)
+    signature = "mean of ROUGE-1, 2, L" if by_rouge else quals.signature
+    inputs = {"candidates": steps.sha256(candidates), "score": signature, "block_rows": config.candidates.block_rows}
+
+    def make(block: range) -> list[dict]:
+        say(f"scoring: {block.start} of {len(rows)} documents")
+        own = [rows[row] for row in block]
+        scored = rouge_scores(own) if by_rouge else quals_scores(quals, own)
+        return [row | found for row, found in zip(own, scored, strict=True)]
+
+    steps.in_blocks(result, inputs, len(rows), make, block_rows=config.candidates.block_rows)
+    return result
+
+
+def quals_scores(quals: Quals, rows: list[dict]) -> list[dict]:
+    """QUALS of candidates and reference of every row; a document is encoded once for all of them."""
+    from quals_jax.rerank import score_candidates
+
+    texts = [[*row["candidates"], row["reference"]] for row in rows]
+    scores = score_candidates(quals, [row["document"] for row in rows], texts)
+    return [{"candidate_scores": list(own[:-1]), "reference_score": own[-1]} for own in scores]
+
+
+def rouge_scores(rows: list[dict]) -> list[dict]:
+    """The mean of ROUGE-1, 2 and L of every candidate against the row's reference, which needs no score."""
+    from quals_jax.metrics.rouge import rouge
+
+    references = [row["reference"] for row in rows for _ in row["candidates"]]
+    found = iter(rouge(references, [text for row in rows for text in row["candidates"]]))
+    return [
+        {"candidate_scores": [next(found).mean for _ in row["candidates"]], "reference_score": None} for row in rows
+    ]
+
+
+def select(config: ConseqConfig, workdir: Path, scores: Path, say: Callable[[str], None]) -> Path:
+    """The file of S+ and S-, lowest candidate first, and a plot of the scores beside it.
+
+    Raises:
+        ValueError: if nothing was selected.
+    """
+    result, plot = workdir / "selected.jsonl", workdir / "scores.png"
+    ratios = dataclasses.asdict(config.selection)
+    inputs = {"scores": steps.sha256(scores), **ratios, "by": config.kind}
+    fitting = not parallel.any_process(not steps.fits(result, inputs))
+    if fitting and plot.exists():
+        return result
+    if parallel.is_first_process():
+        rows = list(steps.read_rows(scores))
+        references = None if config.kind == ROUGE_KIND else [row["reference_score"] for row in rows]
+        chosen = conseq.select([row["candidate_scores"] for row in rows], references, **ratios)
+        if not chosen:
+            raise ValueError(
+                f"of {len(rows)} documents none is in both the lowest {ratios['candidate_ratio']} of the candidates and"
+                f" the highest {ratios['reference_ratio']} of the references; raise selection.candidate_ratio or"
+                " selection.reference_ratio"
+            )
+        triples = [triple(rows[document], candidate) for document, candidate in chosen]
+        steps.write_whole(result, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in triples))
+        plot_scores(plot, rows, triples)
+        steps.note(result, inputs)
+        say(f"selected: {len(triples)} of {len(rows)} documents")
+    parallel.wait_for_all("selected")
+    return result
+
+
+def triple(row: dict, candidate: int) -> dict:
+    """A row of selected.jsonl: S+ is the reference, S- the candidate."""
+    return {
+        "id": row["id"],
+        "document": row["document"],
+        "summaries": [row["reference"], row["candidates"][candidate]],
+        "positive_score": row["reference_score"],
+        "negative_score": row["candidate_scores"][candidate],
+        "candidate": candidate,
+    }
+
+
+def plot_scores(path: Path, rows: list[dict], triples: list[dict]) -> None:
+    """Histograms of all scores, and of those selected."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    series = {
+        "candidates": [score for row in rows for score in row["candidate_scores"]],
+        "references": [row["reference_score"] for row in rows],
+        "selected: S-": [row["negative_score"] for row in triples],
+        "selected: S+": [row["positive_score"] for row in triples],
+    }
+    series = {name: [score for score in own if score is not None] for name, own in series.items()}
+    figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
+    everything = [score for own in series.values() for score in own]
+    if everything:
+        edges = [min(everything) + (max(everything) - min(everything) + 1e-6) * place / 50 for place in range(51)]
+        for name, own in series.items():
+            if own:
+                axes.hist(own, edges, density=True, histtype="step", label=f"{name} ({len(own)})")
+        axes.legend()
+    axes.set(xlabel="score", ylabel="density")
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
+
+
+def train(config: ConseqConfig, workdir: Path, selected: Path, terminal: TextIO | None) -> Path:
+    """The folder of the model trained on S+ and S-; goes on from the last checkpoint made on the same S+ and S-."""
+    from quals_jax.training.contrastive import contrastive_training_loss
+    from quals_jax.training.journal import Journal
+    from quals_jax.training.loop import train as train_loop
+
+    first = parallel.is_first_process()
+    start = Summarizer.from_pretrained(config.model.initial, config.model.tokenizer or None)
+    own = Conventions(start.tokenizer.source_bos, start.forced_first_id, start.search)
+    inputs = {
+        name: value for name, value in config.to_dict().items() if name not in FREE or (name == "steps" and value)
+    } | {"selected": steps.sha256(selected), "start": start.fingerprint, "export": config.export}
+    del start
+    folder = workdir / "model"
+    if not parallel.any_process(not steps.fits(folder, inputs)):
+        return folder
+    if first and not _marked(workdir, inputs):
+        shutil.rmtree(workdir / "checkpoints", ignore_errors=True)
+        steps.write_whole(workdir / "training.json", json.dumps(inputs, indent=2, sort_keys=True) + "\n")
+    parallel.wait_for_all("ready to train")
+
+    model, tokenizer = likelihood.prepare_model(config)
+    tokenizer.source_bos = own.source_bos
+    texts, data = JsonLines(selected), dataclasses.replace(config.data, max_targets=2, pair_buckets=(2,))
+    positions = model.config.max_position_embeddings
+    triples = Triples(
+        tokenizer,
+        source_limit=min(likelihood.LONGEST_SOURCE, positions, data.source_buckets[-1]),
+        target_limit=min(data.max_target_tokens, positions, data.target_buckets[-1]) - (own.forced_first_id is not None),
+        forced_first_id=own.forced_first_id,
+    )
+    config = dataclasses.replace(config, steps=config.steps or count_steps(triples, texts, data, config.epochs))
+    journal = Journal(
+        workdir / "metrics.jsonl" if first else None, steps=config.steps, terminal=terminal if first else None
+    )
+    journal.say(f"training: {len(texts)} pairs of S+ and S-, {config.steps} steps")
+    params = train_loop(
+        config,
+        workdir,
+        model=model,
+        loss=contrastive_training_loss(config.label_smoothing),
+        batches=loader.training_batches(texts, triples, data, seed=config.seed),
+        journal=journal,
+    )
+    likelihood.export(params, model, tokenizer, folder, dtype=config.export_dtype)
+    if first:
+        keep_conventions(folder, own)
+        steps.note(folder, inputs)
+    parallel.wait_for_all("trained")
+    return folder
+
+
+def count_steps(triples: Triples, texts: JsonLines, data, epochs: float) -> int:
+    """Steps that so many epochs take: batches hold as many rows as the length of their sources allows."""
+    batches = 0.0
+    for start in range(0, len(texts), 1024):
+        for example in triples([texts[row] for row in range(start, min(start + 1024, len(texts)))]):
+            batches += 1 / loader.batch_rows(bucket(len(example.source), data.source_buckets), data)
+    triples.counts.clear()
+    return max(1, math.ceil(epochs * batches))
+
+
+def keep_conventions(folder: Path, own: Conventions) -> None:
+    """Writes into an exported folder what the model that it came from forces its summaries to begin with."""
+    if own.forced_first_id is None:
+        return
+    for name in ("config.json", "generation_config.json"):
+        values = json.loads((folder / name).read_text(encoding="utf-8"))
+        values["forced_bos_token_id"] = own.forced_first_id
+        steps.write_whole(folder / name, json.dumps(values, indent=2, sort_keys=True) + "\n")
+
+
+def compare(config: ConseqConfig, workdir: Path, model: Path, say: Callable[[str], None]) -> str:
+    """The table: where training started, what came of it, and (if asked for) what mere choosing gains."""
+    settings = config.evaluation
+    systems = [System("MLE", config.model.initial), System(config.kind, str(model))]
+    if settings.best_of:
+        systems.append(System(f"MLE, best of {settings.best_of}", config.model.initial, settings.best_of))
+    documents = Documents(
+        settings.data, rows=settings.rows, story_seed=settings.story_seed, folder=config.data.folder
+    )
+    return evaluate(
+        systems, documents, make_quals(config), workdir / "evaluation", search=settings.search(),
+        dtype=config.model.dtype, batch_size=settings.batch_size, say=say,
+    )  # fmt: skip
+
+
+def make_quals(config: ConseqConfig) -> Quals:
+    """The metric, as the configuration describes it."""
+    settings = config.scoring
+    qagen = QAGen.from_pretrained(
+        settings.qagen or None, settings.tokenizer or None, settings.search(), settings.dtype, settings.batch_size
+    )
+    return Quals(qagen, settings.max_pairs)
+
+
+def _marked(workdir: Path, inputs: dict) -> bool:
+    """Whether the checkpoints in the folder were made from these inputs."""
+    try:
+        return json.loads((workdir / "training.json").read_text(encoding="utf-8")) == json.loads(json.dumps(inputs))
+    except (OSError, ValueError):
+        return False

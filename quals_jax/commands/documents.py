@@ -1,0 +1,69 @@
+"""Documents with their references, from any source of data, as rows that say where they come from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from quals_jax import gazette
+from quals_jax.data import sources
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document and its reference summary; `story` is where both come from in Gazette, where every fact is known."""
+
+    id: str
+    document: str
+    reference: str
+    story: gazette.Story | None = None
+
+
+class Documents(Sequence):
+    """The first `rows` documents of a source (0: all), made or read when they are asked for.
+
+    Args:
+        words: as in `data.train` of a configuration: `gazette:test`, `jsonl:rows.jsonl`, `tfds:xsum#test`, ...
+        story_seed: of Gazette's stories. false_share: of Gazette's references, how many are false.
+        folder: where tensorflow_datasets keeps its sets.
+
+    Raises:
+        ValueError: for what is wrong with the source.
+    """
+
+    def __init__(
+        self, words: str, *, rows: int = 0, story_seed: int = 0, false_share: float = 0.0, folder: str = ""
+    ):
+        form, _, split = words.partition(":")
+        self.story_seed, self.false_share = story_seed, false_share
+        self.split = split if form == sources.GAZETTE else None
+        if self.split is None:
+            self.texts = sources.open_sources(words, folder=folder)
+            self.count = min(rows or len(self.texts), len(self.texts))
+            return
+        if not rows:
+            raise ValueError(f"{words} is endless; say how many rows of it")
+        if split not in gazette.SPLITS:
+            raise ValueError(f"{words}: the split must be one of {', '.join(gazette.SPLITS)}")
+        self.count = rows
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Document:
+        if not 0 <= index < self.count:
+            raise IndexError(index)
+        if self.split is not None:
+            story = gazette.story(self.story_seed, self.split, index)
+            return Document(story.id, story.document, gazette.noisy_reference(story, self.false_share).text, story)
+        text = self.texts[index]
+        return Document(str(index), text.source, text.targets[0].text)
+
+    def fingerprint(self) -> str:
+        """A hash of all documents and references."""
+        digest = hashlib.sha256()
+        for row in self:
+            for text in (row.document, row.reference):
+                digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+        return digest.hexdigest()
