@@ -14,7 +14,10 @@ KERNEL_LIMIT = 16  # XLA's top-k kernel for GPUs serves no more; beyond it sorts
 def top_k(values: Float[Array, "*rows vocab"], k: int) -> tuple[Float[Array, "*rows rank"], Int[Array, "*rows rank"]]:
     """The k largest values and their places, best first, equal values by place: `jax.lax.top_k`, or the same by way of block maxima
     where that would sort the whole axis. Values must not be NaN."""
-    if jax.default_backend() == "gpu" and KERNEL_LIMIT < k < values.shape[-1] // 16:
+    backend = jax.default_backend()
+    # A CPU's fast selection is of float32 alone: 60 rows of 50,265 take 11 ms, and 1.2 s in float64 (block maxima: 13 and 130).
+    sorts_all = (backend == "gpu" and k > KERNEL_LIMIT) or (backend == "cpu" and values.dtype != jnp.float32)
+    if sorts_all and k < values.shape[-1] // 16:
         return block_top_k(values, k)
     return jax.lax.top_k(values, k)
 
