@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--tokenizer", help="a folder, for summarizers that have none beside them")
     parser.add_argument("--qagen", help="the model of QUALS (the embedded one)")
     parser.add_argument("--qagen_beams", type=int, default=60, help="of QUALS, each a group of its own (60)")
-    parser.add_argument("--best_of", type=int, default=0, metavar="N", help="also the best by QUALS of the N best summaries that the baseline finds with N beams")
+    parser.add_argument("--best_of", type=int, default=0, metavar="N", help="also the best by QUALS of the N beams of the baseline")
     parser.add_argument("--beams", type=int, help="of the summarizers' search; this and the next four: as each model says (6, 10, 60, 1.0, 0)")
     parser.add_argument("--min_length", type=int)
     parser.add_argument("--max_length", type=int)

@@ -1,0 +1,29 @@
+"""ConSeq by QUALS on Gazette, from the embedded MLE summarizer, with the paper's candidates and ratios.
+
+    python train.py --config configs/gazette_conseq.py --workdir out/gazette-conseq --cpu_devices 2
+
+Candidates and scores are kept in out/gazette-candidates, where `gazette_conseq_rouge.py` and runs with other seeds
+(`--config.seed=2 --workdir out/gazette-conseq-2`) find them.
+"""
+
+from quals_jax.commands.conseq_config import CandidateConfig, ConseqConfig, EvaluationConfig
+from quals_jax.training.config import DataConfig, ModelConfig, OptimizerConfig
+
+
+def get_config() -> ConseqConfig:
+    return ConseqConfig(
+        kind="conseq",
+        seed=1,
+        epochs=2.0,
+        checkpoint_every=50,
+        export_dtype="float16",
+        candidates=CandidateConfig(folder="out/gazette-candidates", rows=4000),
+        evaluation=EvaluationConfig(data="gazette:test", rows=500, best_of=6),
+        data=DataConfig(
+            train="gazette:train", batch_size=8, false_share=0.3, source_buckets=(192, 512), target_buckets=(64, 128)
+        ),
+        model=ModelConfig(initial="quals_jax/assets/gazette_mle", dropout=0.0),
+        optimizer=OptimizerConfig(
+            name="fairseq_adam", learning_rate=1e-4, warmup_steps=10, weight_decay=0.01, clip_norm=0.1
+        ),
+    )
