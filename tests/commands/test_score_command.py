@@ -1,7 +1,6 @@
 """score.py as people run it: its outputs, its one-line errors, and being killed."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,69 +16,6 @@ from quals_jax.commands.table import Summary
 
 ROOT = Path(__file__).parent.parent.parent
 pytestmark = pytest.mark.command
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    from tiny_qagen import make_tiny_qagen
-
-    return make_tiny_qagen(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    """One device and a cache of compiled programs that the runs of this file share."""
-    flags = "--xla_backend_optimization_level=0"
-    return os.environ | {
-        "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")),
-        "XLA_FLAGS": flags,
-        "JAX_PLATFORMS": "cpu",
-    }
-
-
-@pytest.fixture(scope="module")
-def rows(tmp_path_factory):
-    path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
-    texts = ["a cat sat", "dogs eat", "cats eat at home", "", "tea"]
-    with open(path, "w") as file:
-        for number in range(30):
-            file.write(
-                json.dumps(
-                    {
-                        "id": f"r{number}",
-                        "document": f"the cat sat at tea {number}",
-                        "summary": texts[number % 5],
-                        "kind": "x",
-                    }
-                )
-                + "\n"
-            )
-    return path
-
-
-def command(model, *flags):
-    return [
-        sys.executable,
-        str(ROOT / "score.py"),
-        "--model",
-        str(model),
-        "--num_beams",
-        "16",
-        "--block_rows",
-        "4",
-        "--batch_size",
-        "4",
-        *map(str, flags),
-    ]
-
-
-@pytest.fixture(scope="module")
-def whole(model, rows, environment, tmp_path_factory):
-    """A run that nobody stopped."""
-    output = tmp_path_factory.mktemp("out") / "scores.jsonl"
-    flags = ("--input", rows, "--output", output, "--report", output.with_suffix(".html"))
-    done = subprocess.run(command(model, *flags), env=environment, capture_output=True, text=True, timeout=300)
-    return output, done
 
 
 def test_rows_table_signature_and_silence(whole):
@@ -107,26 +43,26 @@ def test_rows_table_signature_and_silence(whole):
     assert "<script src" not in page and "http" not in page.replace("http-equiv", "") and "cats eat at home" in page
 
 
-def test_a_killed_run_goes_on_to_the_same_bytes(whole, model, rows, environment, tmp_path):
+def test_a_killed_run_goes_on_to_the_same_bytes(whole, command, rows, one_device, tmp_path):
     output = tmp_path / "killed.jsonl"
-    flags = command(model, "--input", rows, "--output", output)
-    process = subprocess.Popen(flags, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    flags = command("--input", rows, "--output", output)
+    process = subprocess.Popen(flags, env=one_device, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     record = Path(f"{output}.run.json")
     while process.poll() is None and not (record.exists() and json.loads(record.read_text())["blocks"] >= 2):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    again = subprocess.run(flags, env=environment, capture_output=True, text=True, timeout=300)
+    again = subprocess.run(flags, env=one_device, capture_output=True, text=True, timeout=300)
     assert again.returncode == 0, again.stderr
     assert output.read_bytes() == whole[0].read_bytes()
-    reprinted = subprocess.run(flags, env=environment, capture_output=True, text=True, timeout=300)
+    reprinted = subprocess.run(flags, env=one_device, capture_output=True, text=True, timeout=300)
     assert reprinted.stdout == again.stdout
 
 
-def test_standard_input_to_standard_output(model, rows, environment):
+def test_standard_input_to_standard_output(command, rows, one_device):
     lines = "".join(rows.read_text().splitlines(keepends=True)[:3])
     done = subprocess.run(
-        command(model, "--input", "-"), env=environment, input=lines, capture_output=True, text=True, timeout=300
+        command("--input", "-"), env=one_device, input=lines, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0 and len([json.loads(line) for line in done.stdout.splitlines()]) == 3
     assert "QUALS = " in done.stderr.splitlines()[-1]
