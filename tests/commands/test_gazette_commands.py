@@ -60,3 +60,11 @@ def test_right_answers_are_counted_among_known_questions():
 
     result = QualsResult(0.0, (pair(question.question, question.answer), pair(question.question, "x"), pair("Why?", "x")), False)
     assert right_answers([story], [result]) == (1, 2)
+
+
+def test_the_oracle_is_exact_on_what_the_newspaper_writes_and_judges_little_of_what_is_damaged():
+    _, written, dropped, exchanged = command.measured(list(gazette.stories(41, "test", 200)))
+    assert written.split()[-3:] == ["1.000", "1.000", "1.000"]
+    for line, precision in ((dropped, 0.97), (exchanged, 0.75)):
+        judged, found, recall = map(float, line.split()[-3:])
+        assert judged < 0.4 and found > precision and recall == 1
