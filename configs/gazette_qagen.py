@@ -15,7 +15,7 @@ def get_config() -> TrainConfig:
         seed=1,
         steps=3600,
         checkpoint_every=400,
-        checkpoint_minutes=4,
+        checkpoint_minutes=4.0,
         eval_every=400,
         export="last",
         export_dtype="float16",

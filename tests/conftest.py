@@ -45,3 +45,16 @@ def tiny_bart(golden):
 
     config, tensors, _ = load_huggingface(golden / "tiny_bart_hf")
     return fill(config, tensors)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--run-soak", action="store_true", help="run tests/soak too: what is too long for the suite")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves tests/soak out unless it is asked for."""
+    if config.getoption("--run-soak"):
+        return
+    for item in items:
+        if "soak" in item.path.relative_to(ROOT).parts:
+            item.add_marker(pytest.mark.skip(reason="long: make soak"))
