@@ -21,7 +21,7 @@ def get_config() -> TrainConfig:
         export_dtype="float16",
         data=DataConfig(train="gazette:train", validation="gazette:validation", batch_size=8, copy_batches=250),
         model=ModelConfig(
-            tokenizer="quals_jax/assets/gazette_tokenizer",
+            tokenizer="quals_jax/assets/gazette_qagen",
             d_model=192,
             ffn_dim=768,
             layers=3,
