@@ -174,7 +174,7 @@ class QAGen:
         """Per document and pair, the natural log-probability of every token of the pair given the document.
 
         Raises:
-            ValueError: if the two lists differ in length.
+            ValueError: if the two lists differ in length, or a pair has tokens that the model does not know, or too many, or none.
         """
         return self.score_ids([ids for ids, _ in self.tokenizer.encode_batch(documents)], kept_lists)
 
@@ -182,6 +182,9 @@ class QAGen:
         """`score` for documents that are ids already."""
         if len(sources) != len(kept_lists):
             raise ValueError(f"there are {len(sources)} documents, and pairs for {len(kept_lists)}")
+        for pairs in kept_lists:
+            for pair in pairs:
+                self._check_pair(pair)
         # A row is a document with at most as many pairs as the largest bucket holds.
         most = PAIR_BUCKETS[-1]
         tasks = [
@@ -193,7 +196,7 @@ class QAGen:
             (
                 self._source_bucket(sources[number]),
                 bucket(len(tokens), PAIR_BUCKETS),
-                bucket(max(map(len, tokens)), TARGET_BUCKETS),
+                min(bucket(max(map(len, tokens)), TARGET_BUCKETS), self.config.max_position_embeddings),
             )
             for number, _, tokens in tasks
         ]
@@ -201,7 +204,7 @@ class QAGen:
         def run(rows: list[int], shape):
             source, pairs, target = shape
             self._document_tokens += sum(len(sources[tasks[row][0]]) for row in rows)
-            self._document_positions += len(rows) * source
+            self._document_positions += self._rows * source
             ids, _ = pad([sources[tasks[row][0]] for row in rows] + [[]] * (self._rows - len(rows)), source)
             targets = np.full((self._rows, pairs, target), self.config.pad_token_id, np.int32)
             for place, row in enumerate(rows):
@@ -219,12 +222,22 @@ class QAGen:
 
     @property
     def padding(self) -> float:
-        """The share of padding among all document positions scored so far."""
+        """The share of padding among all document positions scored so far, the empty rows of batches among it."""
         return 1 - self._document_tokens / max(self._document_positions, 1)
 
     @property
     def _rows(self) -> int:
         return self.batch_size * self.mesh.size
+
+    def _check_pair(self, pair: QAPair) -> None:
+        """Refuses what would be looked up beside the model's tables: JAX would clip it, and give a number."""
+        tokens, longest, vocabulary = pair.tokens, self.config.max_position_embeddings, self.config.vocab_size
+        if not 1 <= len(tokens) <= longest:
+            raise ValueError(f"the pair {pair.question!r} has {len(tokens)} tokens; it must have 1 to {longest}")
+        if not 0 <= min(tokens) <= max(tokens) < vocabulary:
+            raise ValueError(
+                f"the pair {pair.question!r} has token ids {min(tokens)} to {max(tokens)}; the model's end at {vocabulary - 1}"
+            )
 
     def _source_bucket(self, source: list[int]) -> int:
         """What a row is padded to depends on the row alone, so that its result does not depend on its neighbours."""

@@ -72,7 +72,10 @@ class Quals:
 
         Raises:
             ValueError: if the lists differ in length.
+            TypeError: for one text in the place of a list.
         """
+        if isinstance(documents, str) or isinstance(summaries, str):
+            raise TypeError("documents and summaries must be lists of texts, not one text")
         if len(documents) != len(summaries):
             raise ValueError(f"there are {len(documents)} documents and {len(summaries)} summaries")
         distinct = list(dict.fromkeys(summaries))

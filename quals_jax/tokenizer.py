@@ -95,7 +95,10 @@ class Tokenizer:
 
         Raises:
             ValueError: for a text that is no valid Unicode (a lone surrogate).
+            TypeError: for one text in the place of a list.
         """
+        if isinstance(texts, str):
+            raise TypeError("this is one text; a list of texts is wanted")
         try:
             encodings = self._pieces.encode_batch(list(texts), add_special_tokens=False)
         except (TypeError, UnicodeEncodeError):

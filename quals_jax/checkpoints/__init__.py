@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import jax
@@ -98,6 +98,10 @@ def load_checkpoint(
         raise CheckpointError(
             f"{fairseq_file or folder}: the weights do not fit the configuration", error.problems
         ) from None
+    # A smaller model reads less than BART: texts are cut, and flagged, at what it has positions for.
+    room = config.max_position_embeddings - settings.source_bos
+    settings = replace(settings, max_source_tokens=min(settings.max_source_tokens, room))
+    pieces.max_source_tokens = settings.max_source_tokens
     return Checkpoint(model, pieces, settings, _name(path, found), fingerprint(tensors), folder, extra)
 
 
