@@ -78,12 +78,12 @@ def search_rows(
 
 
 def sample_rows(
-    graph, config: SamplingConfig, forced: int | None, num_samples: int, seed: int, params,
+    graph, config: SamplingConfig, forced: int | None, num_samples: int, params,
     source_ids: Int[Array, "batch source"], active: Bool[Array, "batch"], numbers: Int[Array, "batch"],
 ) -> Samples:  # fmt: skip
-    """Samples of every text of a batch, from the number of its text and the seed. A pure function of arrays."""
+    """Samples of every text of a batch, which depend on its number. A pure function of arrays."""
     model, step, cache = _decoder(graph, params, source_ids, beams=num_samples, length=config.max_length + 1)
-    keys = sample_keys(seed, numbers, num_samples)
+    keys = sample_keys(0, numbers, num_samples)
     return top_k_sample(step, cache, keys, config=config, active=active, forced_first_id=forced, **_ids(model))
 
 
@@ -196,7 +196,7 @@ class Summarizer:
         if num_samples < 1:
             raise ValueError(f"num_samples is {num_samples}; it must be at least 1")
         self._require_room(config.max_length)
-        settings = (config, self.forced_first_id, num_samples, seed)
+        settings = (config, self.forced_first_id, num_samples)
         if settings not in self._samplers:
             self._samplers[settings] = self._program(partial(sample_rows, self._graph, *settings))
         sampler = self._samplers[settings]
@@ -204,7 +204,7 @@ class Summarizer:
         def run(sources, rows, shape):
             missing = self._rows - len(rows)
             ids, lengths = pad([sources[row] for row in rows] + [[]] * missing, shape[0])
-            numbers = np.array([document_number(sources[row]) for row in rows] + [0] * missing, np.int32)
+            numbers = np.array([document_number(sources[row], seed) for row in rows] + [0] * missing, np.int32)
             return sampler(self._params, *parallel.shard_rows((ids, lengths > 0, numbers), self.mesh))
 
         return self._texts(documents, run)
@@ -234,7 +234,7 @@ class Summarizer:
         return self.batch_size * self.mesh.size
 
 
-def document_number(ids: Sequence[int]) -> int:
-    """A number below 2^31 that only an equal document has (but for chance): it seeds the document's samples."""
-    digest = hashlib.sha256(np.asarray(ids, np.int32).tobytes()).digest()
+def document_number(ids: Sequence[int], seed: int) -> int:
+    """A number below 2^31 that only an equal document and seed have (but for chance): from it come the samples."""
+    digest = hashlib.sha256(f"{seed}/".encode() + np.asarray(ids, np.int32).tobytes()).digest()
     return int.from_bytes(digest[:4], "little") & 0x7FFFFFFF

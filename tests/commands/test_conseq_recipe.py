@@ -1,0 +1,167 @@
+"""The recipe with random models that fit any machine: killed in every step it ends as one never killed."""
+
+import dataclasses
+import functools
+import json
+
+import pytest
+from tiny_qagen import make_tiny_qagen
+
+from quals_jax import conseq
+from quals_jax.commands import conseq_recipe, steps
+from quals_jax.commands.conseq_config import (
+    CandidateConfig,
+    ConseqConfig,
+    EvaluationConfig,
+    ScoringConfig,
+    SelectionConfig,
+)
+from quals_jax.data.texts import Target, Text
+from quals_jax.qagen import QAGen
+from quals_jax.summarizer import Summarizer
+from quals_jax.tokenizer import Tokenizer
+from quals_jax.training.config import DataConfig, ModelConfig, OptimizerConfig
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kept_programs():
+    """Models are loaded, and their programs compiled, once for all runs."""
+    with pytest.MonkeyPatch.context() as patched:
+        for kind in (Summarizer, QAGen):
+            patched.setattr(kind, "from_pretrained", functools.cache(kind.from_pretrained))
+        yield
+
+
+class Killed(BaseException):
+    """As a kill: nothing catches it."""
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    folder = make_tiny_qagen(tmp_path_factory.mktemp("models"))
+    rows = folder.parent / "rows.jsonl"
+    texts = [{"document": f"Storm {number} hit.", "summary": f"A storm, {number}."} for number in range(6)]
+    rows.write_text("".join(json.dumps(row) + "\n" for row in texts))
+    return ConseqConfig(
+        seed=3,
+        epochs=1.0,
+        checkpoint_every=1,
+        data=DataConfig(train=f"jsonl:{rows}", batch_size=8, source_buckets=(64,), target_buckets=(64,)),
+        model=ModelConfig(initial=str(folder), dropout=0.0),
+        optimizer=OptimizerConfig(name="fairseq_adam", learning_rate=1e-3),
+        candidates=CandidateConfig(samples=2, k=20, min_length=2, max_length=6, batch_size=1, block_rows=4),
+        scoring=ScoringConfig(qagen=str(folder), beams=4, min_length=2, max_length=8, batch_size=1),
+        selection=SelectionConfig(candidate_ratio=1.0, reference_ratio=0.5),
+        evaluation=EvaluationConfig(data=f"jsonl:{rows}", beams=2, min_length=2, max_length=6, batch_size=1),
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(config, tmp_path_factory):
+    """A run never stopped: its folder and its table."""
+    workdir = tmp_path_factory.mktemp("whole")
+    return workdir, conseq_recipe.run(config, workdir)
+
+
+RESULTS = ("candidates.jsonl", "quals.jsonl", "selected.jsonl", "model/model.safetensors", "evaluation/2-conseq.jsonl")
+
+
+def test_killed_in_every_step_it_ends_as_one_never_killed(config, finished, tmp_path, monkeypatch):
+    whole, table = finished
+    ends = {"sample": "candidates.jsonl.blocks", "score": "quals.jsonl.blocks", "train": "checkpoints"}
+    for name in ("sample", "score", "select", "train", "compare"):
+        real = getattr(conseq_recipe, name)
+        with monkeypatch.context() as patched:
+            if name in ("sample", "score"):  # in the middle: after the first block
+                write = steps.write_whole
+
+                def write_one(path, text, write=write):
+                    write(path, text)
+                    if path.name == "000000.jsonl":
+                        raise Killed
+
+                patched.setattr(steps, "write_whole", write_one)
+            elif name == "train":  # when training is done, before anything is written
+                patched.setattr(conseq_recipe.likelihood, "export", _kill)
+            else:
+                patched.setattr(conseq_recipe, name, _kill)
+            with pytest.raises(Killed):
+                conseq_recipe.run(config, tmp_path)
+        assert getattr(conseq_recipe, name) is real
+        assert name not in ends or (tmp_path / ends[name]).is_dir()
+    assert conseq_recipe.run(config, tmp_path) == table
+    for name in RESULTS:
+        assert (tmp_path / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def _kill(*_, **__):
+    raise Killed
+
+
+def test_selected_rows_are_those_that_select_names(config, finished):
+    whole, _ = finished
+    rows = list(steps.read_rows(whole / "quals.jsonl"))
+    chosen = conseq.select([r["candidate_scores"] for r in rows], [r["reference_score"] for r in rows], 1.0, 0.5)
+    selected = list(steps.read_rows(whole / "selected.jsonl"))
+    assert [(row["id"], row["candidate"]) for row in selected] == [(str(document), place) for document, place in chosen]
+    for row, (document, candidate) in zip(selected, chosen, strict=True):
+        assert row["summaries"] == [rows[document]["reference"], rows[document]["candidates"][candidate]]
+
+
+def test_a_finished_run_makes_nothing_again_and_other_settings_only_what_they_touch(config, finished, monkeypatch):
+    whole, table = finished
+    before = {path: path.stat().st_mtime_ns for path in whole.rglob("*.jsonl")}
+    with monkeypatch.context() as patched:
+        patched.setattr(conseq_recipe, "quals_scores", _kill)
+        patched.setattr(conseq_recipe.likelihood, "export", _kill)
+        assert conseq_recipe.run(config, whole) == table
+        assert {path: path.stat().st_mtime_ns for path in whole.rglob("*.jsonl")} == before
+        other = dataclasses.replace(config, seed=4)
+        with pytest.raises(Killed):  # trains again, and scores nothing again
+            conseq_recipe.run(other, whole)
+    assert (whole / "quals.jsonl").stat().st_mtime_ns == before[whole / "quals.jsonl"]
+
+
+def test_by_rouge_the_candidates_ranking_alone_decides(config, finished, tmp_path):
+    whole, _ = finished
+    by_rouge = dataclasses.replace(
+        config, kind="conseq_rouge", selection=SelectionConfig(candidate_ratio=0.5), candidates=dataclasses.replace(config.candidates)
+    )  # fmt: skip
+    candidates = whole / "candidates.jsonl"
+    scores = conseq_recipe.score(by_rouge, tmp_path, candidates, lambda line: None)
+    selected = conseq_recipe.select(by_rouge, tmp_path, scores, lambda line: None)
+    rows = list(steps.read_rows(scores))
+    lowest = sorted(range(6), key=lambda number: min(rows[number]["candidate_scores"]))[:3]
+    assert [row["id"] for row in steps.read_rows(selected)] == [str(number) for number in lowest]
+    assert all(row["reference_score"] is None for row in rows)
+
+
+def test_nothing_selected_is_said(config, finished, tmp_path):
+    whole, _ = finished
+    nothing = dataclasses.replace(config, selection=SelectionConfig(candidate_ratio=0.01, reference_ratio=0.01))
+    with pytest.raises(ValueError, match="of 6 documents none is in both"):
+        conseq_recipe.select(nothing, tmp_path, whole / "quals.jsonl", lambda line: None)
+
+
+def test_rows_with_one_target_too_long_are_left_out(config):
+    tokenizer = Tokenizer.from_pretrained(config.model.initial)
+    triples = conseq_recipe.Triples(tokenizer, source_limit=64, target_limit=8, forced_first_id=0)
+    examples = triples([Text("a b", (Target("good"), Target("bad"))), Text("c", (Target("short"), Target("far too long")))])
+    assert len(examples) == 1 and triples.counts["rows_dropped"] == 1
+    assert [ids[0] for ids in examples[0].targets] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "mle"}, "kind is 'mle'"),
+        ({"epochs": 0.0}, "epochs is 0.0"),
+        ({"selection": SelectionConfig(candidate_ratio=1.5)}, "selection.candidate_ratio is 1.5"),
+        ({"candidates": CandidateConfig(samples=0)}, "candidates.samples is 0"),
+        ({"data": DataConfig(train="gazette:train")}, "candidates.rows is 0"),
+        ({"model": ModelConfig(tokenizer="x")}, "model.initial is ''"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(config, change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(config, **change).validate()

@@ -1,0 +1,109 @@
+"""The summarizer: how it reads folders of others, and that a document's samples are its own."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from tiny_qagen import make_tiny_qagen
+
+from quals_jax.decoding.diverse_beam import SearchConfig
+from quals_jax.decoding.sampling import SamplingConfig
+from quals_jax.summarizer import Summarizer, conventions, document_number
+
+SEARCH = SearchConfig(num_beams=2, num_groups=1, min_length=2, max_length=6)
+SAMPLING = SamplingConfig(k=20, min_length=2, max_length=6)
+DOCUMENTS = ["A storm hit the coast.", "The mayor lost.", "Rain. " * 30, "x", "A club signed a striker, and paid.", "No."]
+
+# As facebook/bart-large-xsum has them.
+XSUM_CONFIG = {"bos_token_id": 0, "force_bos_token_to_be_generated": True, "max_length": 62, "min_length": 11, "num_beams": 6}
+XSUM_GENERATION = {"no_repeat_ngram_size": 3, "early_stopping": True, "forced_eos_token_id": 2}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_tiny_qagen(tmp_path_factory.mktemp("summarizer"))
+
+
+@pytest.fixture(scope="module")
+def one_device(folder):
+    return Summarizer.from_pretrained(folder, search=SEARCH, batch_size=2, devices=jax.devices()[:1])
+
+
+@pytest.fixture(scope="module")
+def samples(one_device):
+    return one_device.sample(DOCUMENTS, 3, SAMPLING, seed=5)
+
+
+def test_hub_folder_is_read_by_its_own_conventions():
+    found = conventions(XSUM_CONFIG, XSUM_GENERATION)
+    assert found.source_bos and found.forced_first_id == 0
+    # 62 with the start token and the end; 11 with the start token alone: the paper's 10 to 60.
+    assert (found.search.min_length, found.search.max_length) == (10, 60)
+    assert (found.search.num_beams, found.search.num_groups, found.search.no_repeat_ngram_size) == (6, 1, 3)
+
+
+def test_generation_config_wins_over_config():
+    found = conventions({"num_beams": 4, "forced_bos_token_id": 0}, {"num_beams": 6, "length_penalty": 2.0})
+    assert (found.search.num_beams, found.search.length_penalty, found.forced_first_id) == (6, 2.0, 0)
+
+
+def test_own_folders_and_fairseq_files_follow_fairseq():
+    assert conventions({}, {}).source_bos is False
+    own = conventions({"quals_jax": {"source_bos": False}, "d_model": 16}, {"forced_eos_token_id": 2})
+    assert own.source_bos is False and own.forced_first_id is None and own.search.max_length == 60
+
+
+def test_hub_folder_forces_its_first_token(folder, tmp_path):
+    hub = tmp_path / "hub"
+    hub.mkdir()
+    for file in folder.iterdir():
+        (hub / file.name).write_bytes(file.read_bytes())
+    config = json.loads((hub / "config.json").read_text())
+    del config["quals_jax"]
+    (hub / "config.json").write_text(json.dumps(config | {"forced_bos_token_id": 0}))
+    (hub / "generation_config.json").write_text(json.dumps({"num_beams": 2, "min_length": 3, "max_length": 8}))
+    summarizer = Summarizer.from_pretrained(hub, batch_size=2, devices=jax.devices()[:1])
+    assert summarizer.tokenizer.encode("x")[0] == 0 and summarizer.forced_first_id == 0
+    ids = np.array([summarizer.tokenizer.encode("A storm."), summarizer.tokenizer.encode("A flood?")], np.int32)
+    found = summarizer._search(summarizer._params, ids, np.array([True, True]))
+    assert (found.tokens[:, :, 0] == 0).all()
+    texts = summarizer.summarize(["A storm.", "A flood?"])
+    assert texts == [text.strip() for text in texts]
+
+
+def test_samples_are_the_document_s_own(one_device, samples):
+    assert [len(own) for own in samples] == [3] * len(DOCUMENTS)
+    backwards = one_device.sample(DOCUMENTS[::-1], 3, SAMPLING, seed=5)[::-1]
+    alone = [one_device.sample([document], 3, SAMPLING, seed=5)[0] for document in DOCUMENTS[:2]]
+    assert backwards == samples and alone == samples[:2]
+
+
+def test_samples_do_not_depend_on_the_devices(folder, samples):
+    several = Summarizer.from_pretrained(folder, search=SEARCH, batch_size=1, devices=jax.devices()[:4])
+    assert several.sample(DOCUMENTS, 3, SAMPLING, seed=5) == samples
+
+
+def test_another_seed_gives_other_samples(one_device, samples):
+    assert one_device.sample(DOCUMENTS, 3, SAMPLING, seed=6) != samples
+    assert len({text for own in samples for text in own}) > len(DOCUMENTS)
+
+
+def test_beams_come_best_first_and_the_best_is_the_summary(one_device):
+    beams = one_device.beams(DOCUMENTS)
+    assert [own[0] for own in beams] == one_device.summarize(DOCUMENTS)
+    assert all(len(own) == SEARCH.num_beams for own in beams)
+
+
+def test_numbers_of_documents_differ():
+    numbers = {document_number([number, 2], seed) for number in range(500) for seed in range(2)}
+    assert len(numbers) == 1000 and all(0 <= number < 2**31 for number in numbers)
+
+
+def test_what_cannot_be_is_refused(folder, one_device):
+    with pytest.raises(ValueError, match="num_samples is 0"):
+        one_device.sample(["x"], 0)
+    with pytest.raises(ValueError, match="max_length is 200; the model has positions for 127"):
+        one_device.use(SearchConfig(num_beams=2, max_length=200))
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        Summarizer.from_pretrained(folder, batch_size=0)
