@@ -1,0 +1,113 @@
+"""The table of systems, the page, and the commands evaluate and rerank, with random models."""
+
+import json
+
+import pytest
+from tiny_qagen import make_tiny_qagen
+
+from quals_jax.commands import evaluate, rerank
+from quals_jax.commands.documents import Documents
+from quals_jax.commands.errors import UserError
+from quals_jax.report.side_by_side import write_side_by_side
+
+
+def row(quals, supported=None, rouge=0.5):
+    share = None if supported is None else float(supported)
+    common = {"id": "1", "summary": "<b>a storm</b>", "rouge1": rouge, "rouge2": rouge, "rougeL": rouge, "quals": quals}
+    return common | {"supported": ["aid: 5"], "unsupported": [], "supported_share": share, "well_formed": 1.0}
+
+
+RESULTS = {
+    "references": [row(-0.1, 1.0, 1.0) for _ in range(40)],
+    "MLE": [row(-1.0, 0.5) for _ in range(40)],
+    "conseq": [row(-0.5, 1.0) for _ in range(39)] + [row(None, None)],
+}
+
+
+def test_table_has_means_intervals_and_paired_differences():
+    lines = evaluate.table(RESULTS, "signature").splitlines()
+    assert lines[0].split() == ["ROUGE-1", "ROUGE-2", "ROUGE-L", "QUALS", "supported", "well-formed"]
+    assert "-1.000 (-1.000 to -1.000)" in lines[2] and "50.0 (50.0 to 50.0)" in lines[2]
+    assert "difference from MLE" in lines[5]
+    assert "+0.500 (p <0.001)" in lines[6] and "+50.0 (p <0.001)" in lines[6] and "+0.0 (p 1.000)" in lines[6]
+    assert "documents: 40" in lines[8]
+    assert "no pair was kept: references 0, MLE 0, conseq 1" in lines[9]
+    assert lines[-1] == "QUALS: signature"
+
+
+def test_a_metric_without_values_is_said_so():
+    lines = evaluate.table({"MLE": [row(None)], "other": [row(-1.0, 1.0)]}, "s").splitlines()
+    assert "none" in lines[1] and "none" in lines[5]
+
+
+def test_page_escapes_and_shows_facts(tmp_path):
+    write_side_by_side(tmp_path / "page.html", ["A document."] * 40, RESULTS, "the table")
+    page = (tmp_path / "page.html").read_text()
+    assert "&lt;b&gt;a storm" in page and "<b>a storm" not in page
+    assert "the table" in page and '<span class="true">aid: 5</span>' in page
+
+
+def test_gazette_documents_are_stories_with_references_of_which_some_are_false():
+    clean = Documents("gazette:train", rows=30, story_seed=3)
+    noisy = Documents("gazette:train", rows=30, story_seed=3, false_share=0.5)
+    assert [row.document for row in clean] == [row.document for row in noisy]
+    false = sum(a.reference != b.reference for a, b in zip(clean, noisy, strict=True))
+    assert 5 <= false <= 25 and all(row.reference == row.story.summary for row in clean)
+    assert clean.fingerprint() != noisy.fingerprint()
+    with pytest.raises(ValueError, match="say how many"):
+        Documents("gazette:train")
+    with pytest.raises(ValueError, match="the split must be one of"):
+        Documents("gazette:attic", rows=3)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return make_tiny_qagen(tmp_path_factory.mktemp("model"))
+
+
+def test_evaluate_command_on_rows_of_a_file(model, tmp_path, capsys):
+    rows = tmp_path / "rows.jsonl"
+    texts = [{"document": f"Storm {n} hit.", "summary": f"A storm, {n}."} for n in range(3)]
+    rows.write_text("".join(json.dumps(text) + "\n" for text in texts))
+    arguments = ["--system", f"MLE={model}", "--data", f"jsonl:{rows}", "--output", str(tmp_path / "out"), "--qagen", str(model)]
+    arguments += ["--qagen_beams", "4", "--best_of", "2", "--max_length", "6", "--min_length", "2", "--beams", "2", "--batch_size", "1"]
+    assert evaluate.main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "MLE, best of 2" in printed and "supported" not in printed
+    numbers = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert numbers["references"]["rouge1"] == 100 and (tmp_path / "out" / "page.html").exists()
+    assert (tmp_path / "out" / "table.txt").read_text() == printed
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [(["--system", "nameless"], "must be NAME=PATH"), (["--system", "a=/nowhere/at/all"], "no such file or folder")],
+)
+def test_evaluate_command_says_what_is_wrong(model, tmp_path, changed, message):
+    with pytest.raises(UserError, match=message):
+        evaluate.main([*changed, "--rows", "1", "--qagen", str(model), "--output", str(tmp_path / "out")])
+
+
+def test_rerank_command(model, tmp_path, capsys):
+    rows, best = tmp_path / "candidates.jsonl", tmp_path / "best.jsonl"
+    candidates = [{"document": "A storm hit.", "summaries": ["a storm", "a tea", "tea"], "kept": n} for n in range(2)]
+    rows.write_text("".join(json.dumps(row) + "\n" for row in candidates))
+    arguments = ["--input", str(rows), "--output", str(best), "--model", str(model), "--beams", "6", "--batch_size", "1"]
+    assert rerank.main(arguments) == 0 and rerank.main(arguments) == 0  # the second finds it finished
+    found = [json.loads(line) for line in best.read_text().splitlines()]
+    assert [row["kept"] for row in found] == [0, 1] and found[0]["id"] == 0
+    for row in found:
+        assert row["summary"] == candidates[0]["summaries"][row["summary_index"]]
+        assert row["quals"] == row["scores"][row["summary_index"]]
+        assert row["quals"] is None or row["quals"] == max(score for score in row["scores"] if score is not None)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [('{"document": "x"}', "line 1: summaries is missing"), ('{"summaries": ["x"]}', "line 1: document is missing"), ("{", "cannot be read as JSON")],
+)
+def test_rerank_says_which_row_is_wrong(tmp_path, line, message):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(line + "\n")
+    with pytest.raises(UserError, match=message):
+        rerank.read(rows)
