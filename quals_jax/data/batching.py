@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-SOURCE_BUCKETS = (64, 128, 192, 256, 384, 512, 768, 1024)
+SOURCE_BUCKETS = (64, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
 PAIR_BUCKETS = (16, 32, 64)
 PAD_ID = 1
 
