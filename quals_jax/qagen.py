@@ -223,7 +223,7 @@ class QAGen:
     @property
     def padding(self) -> float:
         """The share of padding among all document positions scored so far, the empty rows of batches among it."""
-        return 1 - self._document_tokens / max(self._document_positions, 1)
+        return 1 - self._document_tokens / self._document_positions if self._document_positions else 0.0
 
     @property
     def _rows(self) -> int:

@@ -159,16 +159,16 @@ def select(config: ConseqConfig, workdir: Path, scores: Path, say: Callable[[str
     fitting = not parallel.any_process(not steps.fits(result, inputs))
     if fitting and plot.exists():
         return result
+    rows = list(steps.read_rows(scores))
+    references = None if config.kind == ROUGE_KIND else [row["reference_score"] for row in rows]
+    chosen = conseq.select([row["candidate_scores"] for row in rows], references, **ratios)
+    if not chosen:  # in every process: none must wait for one that has failed
+        raise ValueError(
+            f"of {len(rows)} documents none is in both the lowest {ratios['candidate_ratio']} of the candidates and"
+            f" the highest {ratios['reference_ratio']} of the references; raise selection.candidate_ratio or"
+            " selection.reference_ratio"
+        )
     if parallel.is_first_process():
-        rows = list(steps.read_rows(scores))
-        references = None if config.kind == ROUGE_KIND else [row["reference_score"] for row in rows]
-        chosen = conseq.select([row["candidate_scores"] for row in rows], references, **ratios)
-        if not chosen:
-            raise ValueError(
-                f"of {len(rows)} documents none is in both the lowest {ratios['candidate_ratio']} of the candidates and"
-                f" the highest {ratios['reference_ratio']} of the references; raise selection.candidate_ratio or"
-                " selection.reference_ratio"
-            )
         triples = [triple(rows[document], candidate) for document, candidate in chosen]
         steps.write_whole(result, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in triples))
         plot_scores(plot, rows, triples)

@@ -50,7 +50,7 @@ def config(tmp_path_factory):
         model=ModelConfig(initial=str(folder), dropout=0.0),
         optimizer=OptimizerConfig(name="fairseq_adam", learning_rate=1e-3),
         candidates=CandidateConfig(samples=2, k=20, min_length=2, max_length=6, batch_size=1, block_rows=4),
-        scoring=ScoringConfig(qagen=str(folder), beams=4, min_length=2, max_length=8, batch_size=1),
+        scoring=ScoringConfig(qagen=str(folder), beams=20, min_length=2, max_length=12, batch_size=1),
         selection=SelectionConfig(candidate_ratio=1.0, reference_ratio=0.5),
         evaluation=EvaluationConfig(data=f"jsonl:{rows}", beams=2, min_length=2, max_length=6, batch_size=1),
     )
