@@ -194,8 +194,13 @@ def gazette_batches(
     split, rows = word.partition(":")[2] or "train", config.data.batch_size
     common = {"seed": seed, "split": split, "count": count, "rows": rows}
     if config.kind == "qagen":
-        lessons = config.data.copy_batches if training else 0
-        return gazette_data.QagenBatches(tokenizer, copy_batches=lessons, **common)
+        return gazette_data.QagenBatches(
+            tokenizer,
+            summaries=config.data.summaries_per_document,
+            unanswered=config.data.unanswered,
+            copy_batches=config.data.copy_batches if training else 0,
+            **common,
+        )
     return gazette_data.SummaryBatches(tokenizer, false_share=config.data.false_share if training else 0.0, **common)
 
 

@@ -46,11 +46,15 @@ def pad(
 
 @dataclass(frozen=True)
 class Example:
-    """A text and its targets, as ids that end in the end of sentence; `types` numbers the targets' types, if any."""
+    """A text and its targets, as ids that end in the end of sentence.
+
+    `types` numbers the targets' types, if any; `prompts` says how many ids of each target are given, not learnt.
+    """
 
     source: list[int]
     targets: tuple[list[int], ...]
     types: tuple[int, ...] = ()
+    prompts: tuple[int, ...] = ()
 
 
 def split_targets(example: Example, most: int) -> list[Example]:
@@ -59,7 +63,9 @@ def split_targets(example: Example, most: int) -> list[Example]:
     copies = -(-total // most)
     edges = [total * copy // copies for copy in range(copies + 1)]
     return [
-        Example(example.source, example.targets[start:end], example.types[start:end])
+        Example(
+            example.source, example.targets[start:end], example.types[start:end], example.prompts[start:end]
+        )
         for start, end in itertools.pairwise(edges)
     ]
 
@@ -67,8 +73,8 @@ def split_targets(example: Example, most: int) -> list[Example]:
 def stack(
     examples: Sequence[Example], *, rows: int, source: int, pair: int, target: int, with_types: bool = False
 ) -> dict[str, Int[np.ndarray, "..."]]:
-    """`source_ids` [rows, source] and `target_ids` [rows, pair, target] (and `type_ids` [rows, pair]); what is missing
-    is padding.
+    """`source_ids` [rows, source] and `target_ids` [rows, pair, target]; what is missing is padding. With types also
+    `type_ids` and `prompt_lengths` [rows, pair].
 
     Raises:
         ValueError: if an example does not fit.
@@ -82,7 +88,7 @@ def stack(
     if examples:
         part["source_ids"][: len(examples)] = pad([example.source for example in examples], source)[0]
     if with_types:
-        part["type_ids"] = np.zeros((rows, pair), np.int32)
+        part |= {name: np.zeros((rows, pair), np.int32) for name in ("type_ids", "prompt_lengths")}
     for row, example in enumerate(examples):
         if len(example.targets) > pair:
             raise ValueError(f"example {row} has {len(example.targets)} targets; there is room for {pair}")
@@ -90,4 +96,5 @@ def stack(
             part["target_ids"][row, : len(example.targets)] = pad(example.targets, target)[0]
         if with_types:
             part["type_ids"][row, : len(example.types)] = example.types
+            part["prompt_lengths"][row, : len(example.prompts)] = example.prompts
     return part

@@ -16,23 +16,39 @@ from quals_jax.tokenizer import EOS, Tokenizer
 # cut, as any text is that a model cannot hold. So a whole run compiles two programs.
 DOCUMENT_TOKENS, SUMMARY_TOKENS, PAIR_TOKENS = 192, 64, 20
 DOCUMENT_PAIRS, SUMMARY_PAIRS = 20, 8
+UNKNOWN = "unknown"  # the answer to what a summary does not tell; never literally in one, so the filter drops it
 SPAN_TOKENS = (5, 14)  # of the copying stage
 LISTED_VALUES = (4, 9)
-TYPES = (kind.PERSON, kind.PLACE, kind.ORGANISATION, kind.SUM, kind.NUMBER, kind.DATE, kind.CHOICE)
+TYPES = (kind.PERSON, kind.PLACE, kind.ORGANISATION, kind.SUM, kind.NUMBER, kind.DATE, kind.CHOICE, UNKNOWN)
 
 
 class QagenBatches(Sequence):
-    """Batch number `index`: `documents` with a pair of every fact, and `summaries` of other stories with the pairs
-    that they answer.
+    """Batch number `index`: `rows` documents with a pair of every fact, and `summaries` times as many summaries of other
+    stories with the pairs that they answer.
+
+    Beside these a summary has `unanswered` questions that it does not answer, given and not learnt, with the answer
+    `UNKNOWN`: a search for 60 different pairs asks such questions too, and must not make up answers to them.
 
     The first `copy_batches` are copying lessons instead: sources are summaries, or lists of fresh names and numbers,
     targets spans of them. Without them the answers are not learnt (training-notes).
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, seed: int, split: str, count: int, rows: int, copy_batches: int = 0):
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        *,
+        seed: int,
+        split: str,
+        count: int,
+        rows: int,
+        summaries: int = 1,
+        unanswered: int = 0,
+        copy_batches: int = 0,
+    ):
         self.tokenizer = tokenizer
         self.seed, self.split, self.count = seed, split, count
-        self.rows, self.copy_batches = rows, copy_batches
+        self.rows, self.summaries, self.unanswered = rows, summaries, unanswered
+        self.copy_batches = copy_batches
 
     def __len__(self) -> int:
         return self.count
@@ -41,8 +57,8 @@ class QagenBatches(Sequence):
         if not 0 <= index < self.count:
             raise IndexError(index)
         generator = random.Random(f"batch/{self.seed}/{self.split}/{index}")
-        first = index * 2 * self.rows
-        stories = [gazette.story(self.seed, self.split, first + row) for row in range(2 * self.rows)]
+        rows = self.rows * (1 + self.summaries)
+        stories = [gazette.story(self.seed, self.split, index * rows + row) for row in range(rows)]
         if index < self.copy_batches:
             return {"copies": self._copies(stories, generator)}
         documents, summaries = stories[: self.rows], stories[self.rows :]
@@ -53,6 +69,7 @@ class QagenBatches(Sequence):
 
     def _part(self, stories: list[gazette.Story], generator: random.Random, *, in_summary: bool) -> dict:
         source, most = (SUMMARY_TOKENS, SUMMARY_PAIRS) if in_summary else (DOCUMENT_TOKENS, DOCUMENT_PAIRS)
+        unanswered = self.unanswered if in_summary else 0
         texts = [story.summary if in_summary else story.document for story in stories]
         pieces = self.tokenizer.encode_pieces(texts)
         examples = []
@@ -60,9 +77,17 @@ class QagenBatches(Sequence):
             questions = chosen_questions(story, generator, in_summary=in_summary)
             targets = [self.tokenizer.encode_pair(question.question, question.answer) for question in questions]
             fits = [number for number, target in enumerate(targets) if len(target) <= PAIR_TOKENS][:most]
-            types = tuple(TYPES.index(questions[number].type) for number in fits)
-            examples.append(Example([*ids[: source - 1], EOS], tuple(targets[number] for number in fits), types))
-        return stack(examples, rows=self.rows, source=source, pair=most, target=PAIR_TOKENS, with_types=True)
+            types = [TYPES.index(questions[number].type) for number in fits]
+            targets, prompts = [targets[number] for number in fits], [0] * len(fits)
+            for question in unanswered_questions(story, generator, unanswered):
+                target = self.tokenizer.encode_pair(question, UNKNOWN)
+                if len(target) <= PAIR_TOKENS:
+                    targets.append(target)
+                    prompts.append(target.index(self.tokenizer.connector_id) + 1)
+                    types.append(TYPES.index(UNKNOWN))
+            examples.append(Example([*ids[: source - 1], EOS], tuple(targets), tuple(types), tuple(prompts)))
+        pair = most + unanswered
+        return stack(examples, rows=len(stories), source=source, pair=pair, target=PAIR_TOKENS, with_types=True)
 
     def _copies(self, stories: list[gazette.Story], generator: random.Random) -> dict:
         texts = []
@@ -82,7 +107,7 @@ class QagenBatches(Sequence):
                 spans.append(ids[start : start + length])
             examples.append(Example(ids, tuple(spans)))
         return stack(
-            examples, rows=2 * self.rows, source=SUMMARY_TOKENS, pair=SUMMARY_PAIRS, target=PAIR_TOKENS, with_types=True
+            examples, rows=len(stories), source=SUMMARY_TOKENS, pair=SUMMARY_PAIRS, target=PAIR_TOKENS, with_types=True
         )
 
 
@@ -122,6 +147,44 @@ def chosen_questions(story: gazette.Story, generator: random.Random, *, in_summa
         chosen += generator.sample(wordings, min(len(wordings), 2 if in_summary else 1))
     generator.shuffle(chosen)
     return chosen
+
+
+def unanswered_questions(story: gazette.Story, generator: random.Random, count: int) -> list[str]:
+    """`count` questions that the story's summary does not answer.
+
+    One in four each: about a fact that it does not tell; one that it answers, with another person (place, sum, ...) put
+    in; of another story; and, as a search writes them, the head of one question with the tail of another.
+    """
+    texts = [question.question for question in story.questions]
+    untold = [question.question for question in story.questions if question.slot not in story.told]
+    told = [question.question for question in story.questions if question.slot in story.told]
+    unanswered: list[str] = []
+    while len(unanswered) < count:
+        way = generator.randrange(4)
+        if way == 0:
+            question = generator.choice(untold)
+        elif way == 1:
+            question = _exchanged(generator.choice(told), story.facts, generator)
+        elif way == 2:
+            other = gazette.story(story.seed, story.split, generator.randrange(2**32))
+            question = generator.choice(other.questions).question
+        else:
+            head, tail = (generator.choice(texts).split() for _ in range(2))
+            head, tail = head[: generator.randint(1, len(head) - 1)], tail[generator.randint(1, len(tail) - 1) :]
+            question = " ".join(head + tail)
+        if question not in told:
+            unanswered.append(question)
+    return unanswered
+
+
+def _exchanged(question: str, facts: Sequence[gazette.Fact], generator: random.Random) -> str:
+    """The question about another person (place, ...) than the one it names; itself if it names none."""
+    named = [fact for fact in facts if fact.value in question]
+    if not named:
+        return question
+    fact = generator.choice(named)
+    others = [other.value for other in facts if other.type == fact.type and other.value != fact.value]
+    return question.replace(fact.value, generator.choice(others)) if others else question
 
 
 def twins(tokenizer: Tokenizer) -> list[tuple[int, int]]:

@@ -103,14 +103,16 @@ class DataConfig:
     target_buckets: tuple = (16, 32, 64, 128, 256, 512, 1024)
     window: int = 64  # batches that are sorted by length together
     copy_batches: int = 0  # Gazette: a QAGen's first batches that are copying lessons
+    summaries_per_document: int = 1  # Gazette: summaries for each document of a QAGen's batch
+    unanswered: int = 0  # Gazette: questions for each summary that it does not answer, to be answered with "unknown"
     false_share: float = 0.0  # Gazette: share of a summarizer's references that are false
 
     def validate(self) -> None:
         _require(bool(self.train), "data.train", self.train, "a source such as jsonl:rows.jsonl")
-        for name in ("batch_size", "max_targets", "max_target_tokens", "window"):
+        for name in ("batch_size", "max_targets", "max_target_tokens", "window", "summaries_per_document"):
             _require(getattr(self, name) >= 1, f"data.{name}", getattr(self, name), "at least 1")
         _require(0 <= self.false_share <= 1, "data.false_share", self.false_share, "in 0 .. 1")
-        for name in ("batch_tokens", "validation_rows", "copy_batches"):
+        for name in ("batch_tokens", "validation_rows", "copy_batches", "unanswered"):
             _require(getattr(self, name) >= 0, f"data.{name}", getattr(self, name), "at least 0")
         for name in ("source_buckets", "pair_buckets", "target_buckets"):
             buckets = tuple(getattr(self, name))

@@ -1,7 +1,8 @@
 """Likelihood of targets given their sources, with the sums from which means over many batches are made.
 
 A batch is a dict of parts, each a dict of `source_ids` [batch, source] and `target_ids` [batch, pair, target]: all
-targets of a text against one encoding of it. Padding (id 1) counts nothing, and a row of padding alone is no row.
+targets of a text against one encoding of it. Padding (id 1) counts nothing, and a row of padding alone is no row. A part
+may have `prompt_lengths` [batch, pair]: so many tokens at the start of a target are given, not learnt.
 """
 
 from __future__ import annotations
@@ -29,6 +30,14 @@ def decoder_input(target_ids: Int[Array, "... target"], start_id: int = 2) -> In
     """
     start = jnp.full_like(target_ids[..., :1], start_id)
     return jnp.concatenate([start, target_ids[..., :-1]], axis=-1)
+
+
+def counted_tokens(part: dict[str, Array], pad_id: int = 1) -> Float[Array, "batch pair target"]:
+    """1 at every target token that counts, 0 at padding and at what is given."""
+    counted = part["target_ids"] != pad_id
+    if "prompt_lengths" in part:
+        counted &= jnp.arange(counted.shape[-1]) >= part["prompt_lengths"][..., None]
+    return counted.astype(jnp.float32)
 
 
 def target_states(model: Bart, part: dict[str, Array], dropout_key=None) -> Float[Array, "batch pair target model"]:
@@ -85,7 +94,7 @@ def likelihood_loss(label_smoothing: float = 0.0) -> Loss:
         for number, (name, part) in enumerate(sorted(batch.items())):
             key = None if dropout_key is None else jax.random.fold_in(dropout_key, number)
             losses = token_losses(model, target_states(model, part, key), part["target_ids"])
-            counted = (part["target_ids"] != model.config.pad_token_id).astype(losses["nll"].dtype)
+            counted = counted_tokens(part, model.config.pad_token_id)
             nll, tokens = (losses["nll"] * counted).sum(), counted.sum()
             sums[f"nll/{name}"] = (nll, tokens)
             spread = (losses["smooth"] * counted).sum() / model.config.vocab_size
@@ -102,7 +111,7 @@ def likelihood_sums(model: Bart, batch: Batch) -> Sums:
     totals = [jnp.zeros(()), jnp.zeros(())]
     for name, part in sorted(batch.items()):
         losses = token_losses(model, target_states(model, part), part["target_ids"])
-        counted = (part["target_ids"] != model.config.pad_token_id).astype(losses["nll"].dtype)
+        counted = counted_tokens(part, model.config.pad_token_id)
         nll, tokens = (losses["nll"] * counted).sum(), counted.sum()
         sums[f"nll/{name}"] = (nll, tokens)
         sums[f"accuracy/{name}"] = ((losses["right"] * counted).sum(), tokens)
@@ -123,7 +132,7 @@ def answer_sums(connector_id: int, types: tuple[str, ...]) -> Callable[[Bart, Ba
         for name, part in sorted(batch.items()):
             ids = part["target_ids"]
             losses = token_losses(model, target_states(model, part), ids)
-            counted = (ids != model.config.pad_token_id).astype(losses["nll"].dtype)
+            counted = counted_tokens(part, model.config.pad_token_id)
             result[f"nll/{name}"] = ((losses["nll"] * counted).sum(), counted.sum())
             totals = [total + value for total, value in zip(totals, result[f"nll/{name}"], strict=True)]
             # One where the token before is the connector: the first token of the answer.

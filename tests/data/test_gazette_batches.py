@@ -90,3 +90,30 @@ def test_twins_differ_in_a_leading_space(tokenizer):
     pairs = data.twins(tokenizer)
     assert len(pairs) > 100
     assert all(tokenizer.decode([second]) == " " + tokenizer.decode([first]) for first, second in pairs)
+
+
+def test_questions_without_an_answer_are_given_and_answered_unknown(tokenizer):
+    plain = batches(tokenizer, summaries=3)[1]
+    batch = batches(tokenizer, summaries=3, unanswered=4)[1]
+    assert batch["documents"]["target_ids"].shape == plain["documents"]["target_ids"].shape
+    part = batch["summaries"]
+    assert part["source_ids"].shape[0] == 6
+    seen = 0
+    for row in range(6):
+        story = gazette.story(3, "train", 1 * 2 * 4 + 2 + row)
+        assert texts(tokenizer, part["source_ids"][row : row + 1]) == [story.summary]
+        answered = {question.question for question in story.questions if question.slot in story.told}
+        for target, given in zip(part["target_ids"][row], part["prompt_lengths"][row], strict=True):
+            question, _, answer = tokenizer.decode(target[target != 1]).partition(" strutConnector")
+            if not given:
+                assert answer != "unknown"
+                continue
+            seen += 1
+            assert (answer, target[given - 1]) == ("unknown", tokenizer.connector_id)
+            assert question not in answered
+    assert seen >= 20
+
+
+def test_no_summary_holds_the_answer_of_what_is_unknown():
+    for story in gazette.stories(11, "train", 500):
+        assert all(data.UNKNOWN not in text for text in (story.summary, *(c.text for c in story.corruptions)))

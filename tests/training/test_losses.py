@@ -82,6 +82,19 @@ def test_rows_of_padding_count_nothing_and_leave_gradients_finite():
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-5)
 
 
+def test_what_is_given_is_read_but_not_learnt():
+    model, part = tiny_bart(), random_part(4, rows=2, pair=2)
+    given = np.array([[2, 0], [1, 1]], np.int32)
+    wanted = 0.0
+    for row, lengths in zip(one_by_one(model, part), given, strict=True):
+        for (target, logprobs), length in zip(row, lengths, strict=True):
+            wanted -= logprobs[np.arange(len(target)), target][length:].sum()
+    batch = {"rows": part | {"prompt_lengths": given}}
+    total, size, _ = jax.jit(lambda: losses.likelihood_loss()(model, batch))()
+    np.testing.assert_allclose(total, wanted, rtol=1e-5)
+    assert size == (part["target_ids"] != 1).sum() - given.sum()
+
+
 def test_first_answer_tokens_are_counted_by_type():
     connector, model, part = 7, tiny_bart(), random_part(5, rows=2, target=7)
     part["target_ids"][part["target_ids"] == connector] = 8
