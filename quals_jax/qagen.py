@@ -22,8 +22,8 @@ from quals_jax.tokenizer import Tokenizer
 
 EMBEDDED = Path(__file__).parent / "assets" / "gazette_qagen"
 DISTRIBUTION = "quals_distribution.json"  # beside a model: QUALS of reference summaries, sorted
-TARGET_BUCKETS = (16, 32, 64, 128, 256, 512, 1024)
-PAIRS_AT_ONCE = 16  # decoded together against one document; more go in blocks, so that attention stays small
+TARGET_BUCKETS = (16, 24, 32, 48, 64, 128, 256, 512, 1024)
+PAIRS_AT_ONCE = 20  # decoded together against one document; more go in blocks, so that attention stays small
 LOGITS_AT_ONCE = 2**24  # numbers; [batch, pair, target, vocab] would be gigabytes
 
 
@@ -73,8 +73,9 @@ def target_logprobs(
     start = jnp.full_like(target_ids[..., :1], model.config.decoder_start_token_id)
     states, _ = model.decode(jnp.concatenate([start, target_ids[..., :-1]], axis=-1), memory)
     states, targets = states.reshape(-1, states.shape[-1]), target_ids.reshape(-1)
-    size = min(len(targets), max(1, LOGITS_AT_ONCE // model.config.vocab_size))
-    missing = -len(targets) % size
+    count = -(-len(targets) // max(1, LOGITS_AT_ONCE // model.config.vocab_size))  # of slices, as even as can be
+    size = -(-len(targets) // count)
+    missing = count * size - len(targets)
     slices = (
         jnp.pad(states, ((0, missing), (0, 0))).reshape(-1, size, states.shape[-1]),
         jnp.pad(targets, (0, missing)).reshape(-1, size),

@@ -45,7 +45,7 @@ def test_generated_pairs_are_all_beams_best_first(qagen):
 def test_pairs_beyond_the_largest_bucket_get_the_numbers_of_pairs_alone(qagen):
     pairs = _pairs(qagen, 70)
     (together,) = qagen.score(["the cat sat"], [pairs])
-    for place in (0, 15, 16, 63, 64, 69):
+    for place in (0, 9, 10, 59, 60, 69):
         ((alone,),) = qagen.score(["the cat sat"], [[pairs[place]]])
         np.testing.assert_allclose(together[place], alone, atol=1e-5)
 
@@ -71,12 +71,12 @@ def test_logits_in_slices_are_the_logits_at_once(qagen, folder, monkeypatch):
 
 def test_logits_of_all_pairs_never_exist_at_once(qagen):
     """The largest array of the program holds fewer numbers than [batch, pair, target, vocab] would."""
-    ids, targets = np.full((2, 64), 5, np.int32), np.full((2, 64, 64), 5, np.int32)
+    ids, targets = np.full((2, 64), 5, np.int32), np.full((2, 60, 64), 5, np.int32)
     shapes = jax.make_jaxpr(qagen._score)(qagen._params, ids, targets)
-    blocks = 4  # 64 pairs in blocks of 16, each of whose logits are reduced before the next block's are made
+    blocks = 3  # 60 pairs in blocks of 20, each of whose logits are reduced before the next block's are made
     vocab = qagen.config.vocab_size
     assert f"{vocab}]" in str(shapes)
-    assert f"[2,64,64,{vocab}]" not in str(shapes)
+    assert f"[2,60,64,{vocab}]" not in str(shapes)
     sizes = [
         int(np.prod(list(map(int, shape.split(","))))) for shape in re.findall(rf"f32\[([\d,]*{vocab})\]", str(shapes))
     ]
