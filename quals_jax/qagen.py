@@ -93,7 +93,8 @@ def target_logprobs(
 class QAGen:
     """A question-answer generator on all local devices. Make one with `from_pretrained`.
 
-    name: what the model is called in signatures. fingerprint: a hash of its weights.
+    name: what the model is called in signatures. fingerprint: a hash of its weights. distribution: QUALS of reference
+    summaries ("quals", sorted) and what made them ("signature"), if the model came with it.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class QAGen:
         name: str = "model",
         fingerprint: str = "",
         devices: Sequence[jax.Device] | None = None,
-        reference_quals: Sequence[float] | None = None,
+        distribution: dict | None = None,
     ):
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
@@ -120,7 +121,7 @@ class QAGen:
         if self.search.max_length + 1 > longest:
             raise ValueError(f"max_length is {self.search.max_length}; the model has positions for {longest - 1}")
         self.batch_size, self.name, self.fingerprint = batch_size, name, fingerprint
-        self.reference_quals = None if reference_quals is None else np.sort(np.asarray(reference_quals, np.float64))
+        self.distribution = distribution
         self._document_tokens = self._document_positions = 0
         self.mesh = parallel.make_mesh(devices or jax.local_devices())
         graph, params = nnx.split(model)
@@ -147,10 +148,10 @@ class QAGen:
 
         checkpoint = load_checkpoint(path or EMBEDDED, tokenizer=tokenizer, dtype=dtype)
         distribution = checkpoint.folder / DISTRIBUTION
-        reference = json.loads(distribution.read_text())["quals"] if distribution.exists() else None
+        distribution = json.loads(distribution.read_text(encoding="utf-8")) if distribution.exists() else None
         return cls(
             checkpoint.model, checkpoint.tokenizer, search=search, batch_size=batch_size, name=checkpoint.name,
-            fingerprint=checkpoint.fingerprint, devices=devices, reference_quals=reference,
+            fingerprint=checkpoint.fingerprint, devices=devices, distribution=distribution,
         )  # fmt: skip
 
     def generate(self, summaries: Sequence[str]) -> list[list[QAPair]]:

@@ -104,11 +104,11 @@ class Quals:
             yield from self.score(documents, summaries)
 
     def percentile(self, quals: float | None) -> float | None:
-        """The percentage of reference summaries that score lower, if the model came with their distribution."""
-        reference = self.qagen.reference_quals
-        if quals is None or reference is None:
+        """The percentage of reference summaries that score lower, if the model came with their scores under these settings."""
+        distribution = self.qagen.distribution
+        if quals is None or not distribution or _settings(distribution["signature"]) != _settings(self.signature):
             return None
-        return round(100 * float(np.searchsorted(reference, quals) / len(reference)), 1)
+        return round(100 * float(np.searchsorted(distribution["quals"], quals) / len(distribution["quals"])), 1)
 
     @property
     def signature(self) -> str:
@@ -143,6 +143,12 @@ class Quals:
 def confidence_interval(results: Iterable[QualsResult], level: float = 0.95) -> tuple[float, float]:
     """The bootstrap interval of the mean QUALS over the results that have one."""
     return interval_of_mean([result.quals for result in results if result.quals is not None], level)
+
+
+def _settings(signature: str) -> list[str]:
+    """What of a signature makes scores of one model comparable."""
+    fields = signature.split(" | ")
+    return [field for field in fields if field.partition(":")[0] not in ("model", "dtype", "version")]
 
 
 def _floats(array: np.ndarray | None) -> list[float] | None:

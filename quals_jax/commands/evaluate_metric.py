@@ -55,9 +55,8 @@ def main(arguments: list[str]) -> int:
     print(
         f"\nkept pairs of true summaries whose answer is right by the facts: {right}/{known} = {right / max(known, 1):.3f}"
     )
-    print(
-        f"mean QUALS of true summaries: {sum(r.quals or 0 for r in results[: len(stories)]) / len(stories):.3f} | {quals.signature}"
-    )
+    own = [result.quals for result in results[: len(stories)] if result.quals is not None]
+    print(f"mean QUALS of {len(own)} true summaries: {sum(own) / max(len(own), 1):.3f} | {quals.signature}")
     if options.output:
         options.output.write_text(
             json.dumps({"auc": table, "right_answers": right / max(known, 1), "signature": quals.signature}, indent=1)

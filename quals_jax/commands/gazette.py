@@ -21,6 +21,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--jsonl", action="store_true", help="one row for every true and every false summary, for score.py"
     )
+    parser.add_argument("--true_only", action="store_true", help="with --jsonl: no false summaries")
     parser.add_argument(
         "--oracle", action="store_true", help="measure the oracle on true, false and damaged summaries of these stories"
     )
@@ -30,7 +31,7 @@ def main(arguments: list[str]) -> int:
         return 0
     try:
         for story in gazette.stories(options.seed, options.split, options.count, options.kind):
-            print("\n".join(rows(story)) if options.jsonl else shown(story))
+            print("\n".join(rows(story)[: 1 if options.true_only else None]) if options.jsonl else shown(story))
     except ValueError as error:
         parser.error(str(error))
     return 0
