@@ -3,7 +3,8 @@
     python train.py --config configs/gazette_conseq.py --workdir out/gazette-conseq --cpu_devices 2
 
 Candidates and scores are kept in out/gazette-candidates, where `gazette_conseq_rouge.py` and runs with other seeds
-(`--config.seed=2 --workdir out/gazette-conseq-2`) find them.
+(`--config.seed=2 --workdir out/gazette-conseq-2`) find them. Evaluated here on some validation stories, for tuning;
+`examples/gazette_experiment.sh` runs three seeds of both and evaluates them on the test stories.
 """
 
 from quals_jax.commands.conseq_config import CandidateConfig, ConseqConfig, EvaluationConfig
@@ -17,8 +18,8 @@ def get_config() -> ConseqConfig:
         epochs=2.0,
         checkpoint_every=50,
         export_dtype="float16",
-        candidates=CandidateConfig(folder="out/gazette-candidates", rows=4000),
-        evaluation=EvaluationConfig(data="gazette:test", rows=500, best_of=6),
+        candidates=CandidateConfig(folder="out/gazette-candidates", rows=2000),
+        evaluation=EvaluationConfig(data="gazette:validation", rows=100),
         data=DataConfig(
             train="gazette:train", batch_size=8, false_share=0.3, source_buckets=(192, 512), target_buckets=(64, 128)
         ),

@@ -16,8 +16,8 @@ def get_config() -> ConseqConfig:
         epochs=2.0,
         checkpoint_every=50,
         export_dtype="float16",
-        candidates=CandidateConfig(folder="out/gazette-candidates", rows=4000),
-        evaluation=EvaluationConfig(data="gazette:test", rows=500, best_of=6),
+        candidates=CandidateConfig(folder="out/gazette-candidates", rows=2000),
+        evaluation=EvaluationConfig(data="gazette:validation", rows=100),
         data=DataConfig(
             train="gazette:train", batch_size=8, false_share=0.3, source_buckets=(192, 512), target_buckets=(64, 128)
         ),

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from quals_jax.gazette import all_kinds, names
+from quals_jax.gazette.template import Template
 
 CONNECTOR = " strutConnector"
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>")
@@ -21,7 +22,8 @@ def corpus() -> list[str]:
     """
     lines = []
     for kind in all_kinds().values():
-        for template in kind.templates + kind.question_templates:
+        questions = tuple(Template(text) for texts in kind.questions.values() for text in texts)
+        for template in kind.templates + questions:
             for item in template.items:
                 texts = (item,) if isinstance(item, str) else item[-1] if item[0] != "slot" else ()
                 for text in texts:

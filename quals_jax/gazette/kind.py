@@ -103,6 +103,9 @@ class Kind:
     openers, mains, closers, seconds: the summary's grammar. A summary is a main clause, perhaps with an opener in front
         ("on {date},") and closers behind ("in {city}"), and perhaps a second clause. No slot is told twice.
     questions: for every slot, wordings of the question that its value answers.
+    short_questions: more of them, for slots whose other pairs are long. A search ends when so many hypotheses have ended,
+        so the shortest pairs crowd out the longest: every slot needs one that is about as short as the others' are. They
+        came after the tokenizer, and use its words alone.
     speakers: person slots to which a statement or quotation is attributed.
     """
 
@@ -113,6 +116,7 @@ class Kind:
     mains: tuple[str, ...]
     seconds: tuple[str, ...]
     questions: dict[str, tuple[str, ...]]
+    short_questions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     openers: tuple[str, ...] = ()
     closers: tuple[str, ...] = ()
     speakers: tuple[str, ...] = ()
@@ -126,7 +130,9 @@ class Kind:
             seconds=_templates(self.seconds),
             openers=_templates(self.openers),
             closers=_templates(self.closers),
-            questions={slot: _templates(texts) for slot, texts in self.questions.items()},
+            questions={
+                slot: _templates((*texts, *self.short_questions.get(slot, ()))) for slot, texts in self.questions.items()
+            },
         )
         self._check()
 
@@ -150,6 +156,7 @@ class Kind:
             f"no group of the body states {slot!r} in all its wordings" for slot in self.slots if slot not in stated
         ]
         problems += [f"no question for {slot!r}" for slot in self.slots if slot not in self.questions]
+        problems += [f"short questions for {slot!r} alone" for slot in self.short_questions if slot not in self.questions]
         problems += [f"speaker {slot!r} is no person slot" for slot in self.speakers if self.slots[slot].type != PERSON]
         if problems:
             raise ValueError(f"kind {self.name!r}: " + "; ".join(problems))

@@ -68,3 +68,21 @@ def test_the_oracle_is_exact_on_what_the_newspaper_writes_and_judges_little_of_w
     for line, precision in ((dropped, 0.97), (exchanged, 0.75)):
         judged, found, recall = map(float, line.split()[-3:])
         assert judged < 0.4 and found > precision and recall == 1
+
+
+def test_every_told_fact_has_a_pair_short_enough_to_end_before_the_search_does():
+    """60 hypotheses end the search, and most pairs have 10 to 12 tokens; the words of short questions are single tokens."""
+    tokenizer = Tokenizer.from_pretrained(ASSETS / "gazette_qagen", connector_id=2559)
+    lengths: dict[tuple[str, str], dict[str, list[int]]] = {}
+    for story in gazette.stories(3, "validation", 400):
+        for number, question in enumerate(question for question in story.questions if question.in_summary):
+            wordings = lengths.setdefault((story.kind.name, question.slot), {})
+            named = any(fact.value in question.question for fact in story.facts)
+            own = wordings.setdefault(f"{question.slot} {number}" if named else question.question, [])
+            own.append(len(tokenizer.encode_pair(question.question, question.answer)))
+    means = {fact: min(sum(own) / len(own) for own in texts.values()) for fact, texts in lengths.items()}
+    assert len(means) > 80
+    assert {fact: mean for fact, mean in means.items() if mean > 12.6} == {}
+    for kind in gazette.all_kinds().values():
+        for text in (text for texts in kind.short_questions.values() for text in texts):
+            assert len(tokenizer.encode_pieces([text])[0]) == len(text.split()) + 1  # the question mark

@@ -117,4 +117,13 @@ KIND = Kind(
         "injury": ("What injury did the loser suffer?", "What did {loser} suffer?"),
         "quote": ("What did the trainer say?", "What did {trainer} say?"),
     },
+    short_questions={
+        "winner": ("Who won the title?",),
+        "trainer": ("Who trains the champion?",),
+        "rival": ("Who may be next?",),
+        "hometown": ("Where does the champion come from?",),
+        "purse": ("What was victory worth?",),
+        "gate": ("What were tickets worth?",),
+        "injury": ("What did the loser suffer?",),
+    },
 )

@@ -105,4 +105,11 @@ KIND = Kind(
         "promise": ("What did the campaign promise?", "What does the new mayor promise?"),
         "quote": ("What did the winner say?", "What did {mayor} call the evening?"),
     },
+    short_questions={
+        "deputy": ("Who is the deputy?",),
+        "party": ("Which party won?",),
+        "rivals": ("Which party lost?",),
+        "share": ("What percent was it?",),
+        "budget": ("What will it cost?",),
+    },
 )

@@ -114,4 +114,7 @@ KIND = Kind(
         "weapon": ("What did the robber use?", "With what was {victim} threatened?"),
         "quote": ("What did the detective say?", "What did {detective} say?"),
     },
+    short_questions={
+        "suspect": ("Who was arrested?", "Who was seized?"),
+    },
 )

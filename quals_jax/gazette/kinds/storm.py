@@ -112,4 +112,9 @@ KIND = Kind(
         "ruin": ("What did the storm destroy?", "What was damaged?"),
         "quote": ("What did the fire chief say?", "What did {chief} say?"),
     },
+    short_questions={
+        "aid": ("How much aid?", "How much was promised?"),
+        "damage": ("How much damage?", "What is the damage?"),
+        "quote": ("What did the chief say?",),
+    },
 )

@@ -115,4 +115,9 @@ KIND = Kind(
         "cause": ("Why are people on strike?", "What is the strike about?"),
         "quote": ("What did the leader say?", "What did {leader} say?"),
     },
+    short_questions={
+        "loss": ("What does it cost?",),
+        "quote": ("What was said?",),
+        "mediator": ("Who is to settle it?",),
+    },
 )

@@ -112,4 +112,10 @@ KIND = Kind(
         "reason": ("Why was the company sold?", "What hurt the company?"),
         "quote": ("What did the expert say?", "What did {analyst} say?"),
     },
+    short_questions={
+        "analyst": ("Which expert spoke?",),
+        "price": ("What is paid?",),
+        "savings": ("What should be saved?",),
+        "seat": ("Where are the headquarters?",),
+    },
 )

@@ -123,4 +123,10 @@ KIND = Kind(
         "position": ("What position does the player have?", "What is {player}?"),
         "quote": ("What did the player say?", "What did {player} say?"),
     },
+    short_questions={
+        "club": ("Which club is next?",),
+        "former": ("Which club was left?",),
+        "fee": ("What is the price?",),
+        "position": ("What is the player?",),
+    },
 )

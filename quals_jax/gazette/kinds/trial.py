@@ -117,4 +117,11 @@ KIND = Kind(
         "crime": ("What was the charge?", "For what did {accused} stand trial?"),
         "quote": ("What did the prosecutor say?", "What did {prosecutor} say?"),
     },
+    short_questions={
+        "fine": ("What is the fine?",),
+        "employer": ("Who employs the accused?",),
+        "sum": ("What was missing?",),
+        "verdict": ("What did the jury say?",),
+        "accountant": ("Which bookkeeper spoke?",),
+    },
 )
