@@ -1,4 +1,5 @@
-"""The embedded QAGen: a small BART that asks and answers about Gazette, trained from nothing.
+"""The embedded QAGen's first stage: a small BART that asks and answers about Gazette, trained from nothing.
+The second is configs/gazette_qagen_finish.py.
 
 Source: training-notes of this project: copying lessons first, then whole documents and summaries, one optimizer
 throughout, the learning rate late and slowly to 0.
