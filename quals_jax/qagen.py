@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -203,20 +203,28 @@ class QAGen:
             for number, _, tokens in tasks
         ]
 
-        def run(rows: list[int], shape):
+        # Sorted by length and cut into what one device takes at a time, so that only the last chunk has empty places. What a
+        # chunk is depends on the documents alone, not on the number of devices. The search is not batched like this: which
+        # pairs it finds must not depend on a row's neighbours by so much as a rounding.
+        order = sorted(range(len(tasks)), key=lambda row: shapes[row], reverse=True)
+        chunks = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+
+        def run(numbers: list[int], shape):
             source, pairs, target = shape
-            self._document_tokens += sum(len(sources[tasks[row][0]]) for row in rows)
-            self._document_positions += self._rows * source
-            ids, _ = pad([sources[tasks[row][0]] for row in rows] + [[]] * (self._rows - len(rows)), source)
+            ids = np.full((self._rows, source), self.config.pad_token_id, np.int32)
             targets = np.full((self._rows, pairs, target), self.config.pad_token_id, np.int32)
-            for place, row in enumerate(rows):
-                tokens = tasks[row][2]
+            for place, row in self._places(chunks, numbers):
+                number, _, tokens = tasks[row]
+                ids[place, : len(sources[number])] = sources[number]
                 targets[place, : len(tokens)] = pad(tokens, target)[0]
+                self._document_tokens += len(sources[number])
+            self._document_positions += ids.size
             return self._score(self._params, *parallel.shard_rows((ids, targets), self.mesh))
 
         results = [[np.zeros(0, np.float32)] * len(pairs) for pairs in kept_lists]
-        for rows, logprobs in parallel.in_batches(shapes, self._rows, run):
-            for place, row in enumerate(rows):
+        largest = [tuple(max(sizes) for sizes in zip(*(shapes[row] for row in chunk), strict=True)) for chunk in chunks]
+        for numbers, logprobs in parallel.in_batches(largest, self.mesh.size, run):
+            for place, row in self._places(chunks, numbers):
                 number, start, tokens = tasks[row]
                 for offset, ids in enumerate(tokens):
                     results[number][start + offset] = logprobs[place, offset, : len(ids)]
@@ -231,6 +239,11 @@ class QAGen:
     def _rows(self) -> int:
         return self.batch_size * self.mesh.size
 
+    def _places(self, chunks: list[list[int]], numbers: list[int]) -> Iterator[tuple[int, int]]:
+        """Where the rows of these chunks, one for every device, stand in a batch: (place, row)."""
+        for device, number in enumerate(numbers):
+            yield from enumerate(chunks[number], device * self.batch_size)
+
     def _check_pair(self, pair: QAPair) -> None:
         """Refuses what would be looked up beside the model's tables: JAX would clip it, and give a number."""
         tokens, longest, vocabulary = pair.tokens, self.config.max_position_embeddings, self.config.vocab_size
@@ -242,7 +255,7 @@ class QAGen:
             )
 
     def _source_bucket(self, source: list[int]) -> int:
-        """What a row is padded to depends on the row alone, so that its result does not depend on its neighbours."""
+        """What a text is padded to."""
         return min(bucket(len(source), SOURCE_BUCKETS), self.config.max_position_embeddings)
 
     def _pairs(self, hypotheses: Hypotheses) -> list[QAPair]:
