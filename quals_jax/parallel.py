@@ -6,7 +6,9 @@ is padded to a multiple of the devices, cut, and put on them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import jax
 import numpy as np
@@ -15,6 +17,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 AXIS = "batch"
 IN_FLIGHT = 2  # batches given to the devices before the first is waited for
+LATEST_END = 7 * 24 * 3600  # seconds that a process which is done waits for the others; JAX's 300 end those still at work
 SMALLEST_SHARDED = 2**14  # elements; a smaller parameter costs more to gather than to hold everywhere
 
 
@@ -127,15 +130,45 @@ def start_processes(
     Raises:
         ValueError: if an address comes without the number of processes, or without this one's.
     """
+    if not (coordinator or detect):
+        return
+    # SIGTERM must end a process, or have it save where it trains: JAX's preemption service would take note and go on.
+    jax.config.update("jax_enable_preemption_service", False)
     if coordinator:
         if num_processes < 1 or not 0 <= process_id < num_processes:
             raise ValueError(
                 f"coordinator is {coordinator!r}, num_processes {num_processes} and process_id {process_id};"
                 " with a coordinator, process_id must lie in 0 .. num_processes - 1"
             )
-        jax.distributed.initialize(coordinator, num_processes, process_id)
-    elif detect:
-        jax.distributed.initialize()
+        jax.distributed.initialize(coordinator, num_processes, process_id, shutdown_timeout_seconds=LATEST_END)
+    else:
+        jax.distributed.initialize(shutdown_timeout_seconds=LATEST_END)
+    if owns_all_it_sees(os.environ):
+        for name in ("jax_cuda_visible_devices", "jax_rocm_visible_devices"):
+            jax.config.update(name, "all")
+    # Now, while all are here: for the first collective alone a CPU waits no longer than half a minute.
+    wait_for_all("started")
+
+
+def owns_all_it_sees(environment: Mapping[str, str]) -> bool:
+    """Whether a process that Slurm started may use every GPU in sight, where JAX takes the one of the task's number: it is
+    alone on its node, or sees only one."""
+    tasks = environment.get("SLURM_STEP_TASKS_PER_NODE", "")  # such as 1(x2), or 8(x3),4
+    seen = environment.get("CUDA_VISIBLE_DEVICES", "")
+    alone = bool(tasks) and all(part.partition("(")[0] == "1" for part in tasks.split(","))
+    return "JAX_LOCAL_DEVICE_IDS" not in environment and (alone or (bool(seen) and "," not in seen))
+
+
+def leave(status: int) -> int:
+    """The status; but where there are other processes, ends this one with it at once, as after an error.
+
+    An orderly end would wait for them while they wait for this one. They end when they miss it.
+    """
+    if not jax.distributed.is_initialized() or jax.process_count() == 1:
+        return status
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def process_index() -> int:
@@ -156,6 +189,25 @@ def any_process(flag: bool) -> bool:
     if jax.process_count() == 1:
         return flag
     return bool(np.any(multihost_utils.process_allgather(np.asarray(flag))))
+
+
+def raise_together(error: Exception | None) -> None:
+    """Raises this process's error; and where another process has one, a ValueError: nobody waits for one that failed.
+
+    All processes must call it at the same step.
+    """
+    failed = any_process(error is not None)
+    if error is not None:
+        raise error
+    if failed:
+        raise ValueError("another process failed, and says why")
+
+
+def from_first(number: int) -> int:
+    """The first process's number, in every process."""
+    if jax.process_count() == 1:
+        return number
+    return int(multihost_utils.broadcast_one_to_all(np.asarray(number, np.int32)))
 
 
 def wait_for_all(name: str) -> None:

@@ -102,3 +102,25 @@ def test_a_process_number_that_cannot_be_is_refused():
 def test_one_process_agrees_with_itself():
     assert parallel.any_process(True) and not parallel.any_process(False)
     assert parallel.is_first_process()
+
+
+@pytest.mark.parametrize(
+    ("environment", "all_of_them"),
+    [
+        ({}, False),
+        ({"SLURM_STEP_TASKS_PER_NODE": "1(x2)", "CUDA_VISIBLE_DEVICES": "0,1,2,3"}, True),  # one task a node
+        ({"SLURM_STEP_TASKS_PER_NODE": "1,1"}, True),
+        ({"SLURM_STEP_TASKS_PER_NODE": "8(x2)", "CUDA_VISIBLE_DEVICES": "0,1,2,3,4,5,6,7"}, False),  # one task a GPU
+        ({"SLURM_STEP_TASKS_PER_NODE": "8(x2)", "CUDA_VISIBLE_DEVICES": "0"}, True),  # --gpus-per-task=1
+        ({"SLURM_STEP_TASKS_PER_NODE": "1(x2)", "JAX_LOCAL_DEVICE_IDS": "0,1"}, False),  # the user's own word
+    ],
+)
+def test_which_gpus_a_process_of_slurm_uses(environment, all_of_them):
+    assert parallel.owns_all_it_sees(environment) is all_of_them
+
+
+def test_errors_of_one_process():
+    parallel.raise_together(None)
+    with pytest.raises(OSError, match="full"):
+        parallel.raise_together(OSError("full"))
+    assert parallel.leave(3) == 3 and parallel.from_first(7) == 7

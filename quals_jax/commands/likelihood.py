@@ -7,7 +7,7 @@ import fcntl
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -17,6 +17,7 @@ from flax import nnx
 
 from quals_jax import checkpoints, parallel
 from quals_jax.checkpoints import huggingface
+from quals_jax.commands import steps
 from quals_jax.data import gazette as gazette_data
 from quals_jax.data import loader, sources
 from quals_jax.data.texts import First, Tokenise
@@ -113,17 +114,17 @@ def claimed(config: TrainConfig, workdir: Path):
         ValueError: if another run is at work there.
     """
     parallel.wait_for_all("settings compared")
-    if not parallel.is_first_process():
-        yield
-        return
-    workdir.mkdir(parents=True, exist_ok=True)
-    with (workdir / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"{workdir}: another run is at work there") from None
-        settings = json.dumps(config.to_dict(), indent=2) + "\n"
-        (workdir / "config.json").write_text(settings, encoding="utf-8")
+    steps.require_shared(workdir)
+    with ExitStack() as stack:
+        error = None
+        if parallel.is_first_process():
+            lock = stack.enter_context((workdir / ".lock").open("w"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                steps.write_whole(workdir / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
+            except BlockingIOError:
+                error = ValueError(f"{workdir}: another run is at work there")
+        parallel.raise_together(error)
         yield
 
 

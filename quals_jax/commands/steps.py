@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -102,10 +103,34 @@ def write_whole(path: Path, text: str) -> None:
     partial.replace(path)
 
 
+def require_shared(folder: Path) -> None:
+    """Makes the folder.
+
+    Raises:
+        ValueError: in every process, unless it is the same folder for all of them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if parallel.process_count() == 1:
+        return
+    # Of a name that nobody has looked for before: network file systems remember what was not there.
+    sign = folder / f".shared-{parallel.from_first(secrets.randbits(31))}"
+    if parallel.is_first_process():
+        sign.touch()
+    parallel.wait_for_all("signed")
+    seen = _all_agree(sign.exists())
+    if parallel.is_first_process():
+        sign.unlink()
+    if not seen:
+        raise ValueError(
+            f"{folder}: is not the same folder for all processes; it must lie on a network file system, or in a bucket"
+            " that all of them have mounted"
+        )
+
+
 @contextmanager
 def alone(folder: Path, waiting: Callable[[], None]):
     """Waits until no other run is at work in the folder, and keeps others waiting; the lock dies with the process."""
-    folder.mkdir(parents=True, exist_ok=True)
+    require_shared(folder)
     if not parallel.is_first_process():
         yield
         return

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import os
 import sys
+import traceback
 from pathlib import Path
 
 HELP = "train a QAGen or a summarizer"
@@ -40,11 +41,21 @@ def main(arguments: list[str]) -> int:
     try:
         config, options = parse(arguments)
         return _run(config, options)
-    except (ValueError, TypeError, OSError) as error:
-        if isinstance(error, (TypeError, OSError)) and not _users(error):
-            raise
-        print(f"train.py: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    except Exception as error:
+        if isinstance(error, ValueError) or _users(error):
+            print(f"train.py: {' '.join(str(error).split())}", file=sys.stderr)
+            return _leave(2)
+        traceback.print_exc()
+        return _leave(1)
+
+
+def _leave(status: int) -> int:
+    """The status. Where others wait for this process it ends here and now."""
+    if "jax" not in sys.modules:
+        return status
+    from quals_jax import parallel
+
+    return parallel.leave(status)
 
 
 def _run(config, options) -> int:

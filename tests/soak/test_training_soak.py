@@ -1,16 +1,14 @@
 """Training killed at random moments, alone and on two processes: the weights are those of a run never stopped."""
 
 import os
-import random
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from several import free_address, kill_until_done
 
 from quals_jax.commands.gazette_tokenizer import save
 
@@ -39,23 +37,6 @@ def start(workdir, tokenizer, *extra):
     )  # fmt: skip
 
 
-def kill_until_done(begin, *, longest, seed, rounds=40):
-    """Starts, kills after a random time, starts again, until the processes end by themselves; the number of kills."""
-    generator = random.Random(seed)
-    for kills in range(rounds):
-        processes = begin()
-        end = time.monotonic() + generator.uniform(1, longest) * (1 + kills / 10)
-        while time.monotonic() < end and any(process.poll() is None for process in processes):
-            time.sleep(0.05)
-        if all(process.poll() is not None for process in processes):
-            assert [process.returncode for process in processes] == [0] * len(processes), processes[0].stderr.read()
-            return kills
-        for process in processes:
-            process.kill()
-            process.wait()
-    raise AssertionError(f"not done after {rounds} rounds")
-
-
 @pytest.fixture(scope="module")
 def unbroken(tokenizer, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("runs") / "unbroken"
@@ -77,10 +58,7 @@ def test_two_processes_killed_at_random_moments(tokenizer, tmp_path):
     """Against two that were not: one device's sums round otherwise."""
 
     def begin(workdir):
-        with socket.socket() as probe:
-            probe.bind(("localhost", 0))
-            address = f"localhost:{probe.getsockname()[1]}"
-        flags = [f"--coordinator={address}", "--num_processes=2"]
+        flags = [f"--coordinator={free_address()}", "--num_processes=2"]
         return [start(workdir, tokenizer, *flags, f"--process_id={number}") for number in range(2)]
 
     for process in (processes := begin(tmp_path / "unbroken")):
