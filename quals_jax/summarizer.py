@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -29,8 +29,9 @@ XSUM_SEARCH = SearchConfig(num_beams=6, num_groups=1, min_length=10, max_length=
 class Conventions:
     """What a checkpoint says of how it was trained to read and write.
 
-    source_bos: sources begin with `<s>`. forced_first_id: what every summary must begin with (hub folders force `<s>`).
-    search: the beam search that its `generation_config.json` describes.
+    source_bos: sources begin with `<s>`. forced_first_id: what every summary must begin with (of the hub's,
+    `bart-large-cnn` forces `<s>` and `bart-large-xsum` does not, by transformers' pull request 6526). search: the beam
+    search that its `generation_config.json` describes.
     """
 
     source_bos: bool = False
@@ -42,7 +43,9 @@ def conventions(config: dict, generation: dict) -> Conventions:
     """The conventions in a hub folder's `config.json` and `generation_config.json`, which wins; of folders that this
     project wrote (they have a `quals_jax` block), and of fairseq files (two empty dicts), fairseq's.
 
-    Hugging Face's lengths count the start token, and its `max_length` the end of sentence as well.
+    Hugging Face's lengths count the start token, and its `max_length` the end of sentence as well; `<s>` in front counts
+    as any token. As there the n-grams that must not repeat include the start token, and the length that the penalty is of
+    includes the end. fairseq: the end of a summary that has the full length costs what the model says; there it is free.
 
     Raises:
         ValueError: for a search that cannot be.
@@ -64,6 +67,20 @@ def conventions(config: dict, generation: dict) -> Conventions:
         no_repeat_ngram_size=said.get("no_repeat_ngram_size", usual.no_repeat_ngram_size),
     )
     return Conventions(source_bos=own["source_bos"] if own else True, forced_first_id=forced, search=search)
+
+
+def described(own: Conventions) -> dict:
+    """The conventions as entries of `generation_config.json`: what `conventions` reads, and transformers searches by."""
+    search = own.search
+    return {
+        "forced_bos_token_id": own.forced_first_id,
+        "num_beams": search.num_beams,
+        "min_length": search.min_length + 1,
+        "max_length": search.max_length + 2,
+        "length_penalty": search.length_penalty,
+        "no_repeat_ngram_size": search.no_repeat_ngram_size,
+        "early_stopping": True,
+    }
 
 
 def search_rows(
@@ -134,13 +151,14 @@ class Summarizer:
 
     @classmethod
     def from_pretrained(
-        cls, path: str | Path, tokenizer: str | Path | None = None, search: SearchConfig | None = None,
+        cls, path: str | Path, tokenizer: str | Path | None = None, search: SearchConfig | Mapping | None = None,
         dtype: str = "float32", batch_size: int = 8, devices: Sequence[jax.Device] | None = None,
     ) -> Summarizer:  # fmt: skip
         """A summarizer from a Hugging Face folder, a fairseq `.pt` or a hub id.
 
         A hub folder is read by its own conventions (`<s>` in front of sources and summaries, its search); folders
-        written by this project and fairseq files by fairseq's. `search` replaces what the folder says.
+        written by this project and fairseq files by fairseq's. `search` replaces the folder's; a mapping, some fields
+        of it.
 
         Raises:
             ValueError: naming what is wrong with the path, the weights, the tokenizer or the dtype.
@@ -152,9 +170,14 @@ class Summarizer:
         described = checkpoint.folder / "generation_config.json"
         generation = read_json(described) if checkpoint.extra and described.exists() else {}
         own = conventions(checkpoint.extra, generation)
-        checkpoint.tokenizer.source_bos = own.source_bos
+        tokenizer = checkpoint.tokenizer
+        tokenizer.source_bos = own.source_bos
+        room = checkpoint.config.max_position_embeddings - own.source_bos
+        tokenizer.max_source_tokens = min(tokenizer.max_source_tokens, room)
+        if search is None or isinstance(search, Mapping):
+            search = replace(own.search, **(search or {}))
         return cls(
-            checkpoint.model, checkpoint.tokenizer, search=search or own.search, batch_size=batch_size,
+            checkpoint.model, tokenizer, search=search, batch_size=batch_size,
             forced_first_id=own.forced_first_id, name=checkpoint.name, fingerprint=checkpoint.fingerprint,
             devices=devices,
         )  # fmt: skip

@@ -9,15 +9,21 @@ from tiny_qagen import make_tiny_qagen
 
 from quals_jax.decoding.diverse_beam import SearchConfig
 from quals_jax.decoding.sampling import SamplingConfig
-from quals_jax.summarizer import Summarizer, conventions, document_number
+from quals_jax.summarizer import Summarizer, conventions, described, document_number
 
 SEARCH = SearchConfig(num_beams=2, num_groups=1, min_length=2, max_length=6)
 SAMPLING = SamplingConfig(k=20, min_length=2, max_length=6)
 DOCUMENTS = ["A storm hit the coast.", "The mayor lost.", "Rain. " * 30, "x", "A club signed a striker, and paid.", "No."]
 
-# As facebook/bart-large-xsum has them.
-XSUM_CONFIG = {"bos_token_id": 0, "force_bos_token_to_be_generated": True, "max_length": 62, "min_length": 11, "num_beams": 6}
-XSUM_GENERATION = {"no_repeat_ngram_size": 3, "early_stopping": True, "forced_eos_token_id": 2}
+# As facebook/bart-large-xsum and bart-large-cnn have them.
+XSUM_CONFIG = {"bos_token_id": 0, "force_bos_token_to_be_generated": False, "task_specific_params": {}}
+XSUM_GENERATION = {
+    "bos_token_id": 0, "decoder_start_token_id": 2, "early_stopping": True, "eos_token_id": 2, "forced_eos_token_id": 2,
+    "max_length": 62, "min_length": 11, "no_repeat_ngram_size": 3, "num_beams": 6, "pad_token_id": 1,
+}  # fmt: skip
+CNN_GENERATION = XSUM_GENERATION | {
+    "forced_bos_token_id": 0, "length_penalty": 2.0, "max_length": 142, "min_length": 56, "num_beams": 4,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +41,23 @@ def samples(one_device):
     return one_device.sample(DOCUMENTS, 3, SAMPLING, seed=5)
 
 
-def test_hub_folder_is_read_by_its_own_conventions():
+def test_hub_folders_are_read_by_their_own_conventions():
+    """Their lengths, 62 with the start token and the end and 11 with the start token alone, are the paper's 10 to 60."""
     found = conventions(XSUM_CONFIG, XSUM_GENERATION)
+    assert found.source_bos and found.forced_first_id is None
+    assert found.search == SearchConfig(6, 1, min_length=10, max_length=60, length_penalty=1.0, no_repeat_ngram_size=3)
+    found = conventions(XSUM_CONFIG, CNN_GENERATION)
     assert found.source_bos and found.forced_first_id == 0
-    # 62 with the start token and the end; 11 with the start token alone: the paper's 10 to 60.
-    assert (found.search.min_length, found.search.max_length) == (10, 60)
-    assert (found.search.num_beams, found.search.num_groups, found.search.no_repeat_ngram_size) == (6, 1, 3)
+    assert found.search == SearchConfig(4, 1, min_length=55, max_length=140, length_penalty=2.0, no_repeat_ngram_size=3)
+    assert conventions({"bos_token_id": 0, "force_bos_token_to_be_generated": True}, {}).forced_first_id == 0
+
+
+@pytest.mark.parametrize("generation", [XSUM_GENERATION, CNN_GENERATION])
+def test_conventions_are_written_as_they_are_read(generation):
+    own = conventions(XSUM_CONFIG, generation)
+    written = described(own)
+    assert {name: generation.get(name, 1.0) for name in written if name != "forced_bos_token_id"}.items() <= written.items()
+    assert conventions(XSUM_CONFIG, written) == own
 
 
 def test_generation_config_wins_over_config():
@@ -54,22 +71,44 @@ def test_own_folders_and_fairseq_files_follow_fairseq():
     assert own.source_bos is False and own.forced_first_id is None and own.search.max_length == 60
 
 
-def test_hub_folder_forces_its_first_token(folder, tmp_path):
-    hub = tmp_path / "hub"
-    hub.mkdir()
+@pytest.fixture(scope="module")
+def hub(folder, tmp_path_factory):
+    """The model as a folder of others: without this project's block, with conventions of its own."""
+    hub = tmp_path_factory.mktemp("hub")
     for file in folder.iterdir():
         (hub / file.name).write_bytes(file.read_bytes())
     config = json.loads((hub / "config.json").read_text())
     del config["quals_jax"]
     (hub / "config.json").write_text(json.dumps(config | {"forced_bos_token_id": 0}))
     (hub / "generation_config.json").write_text(json.dumps({"num_beams": 2, "min_length": 3, "max_length": 8}))
-    summarizer = Summarizer.from_pretrained(hub, batch_size=2, devices=jax.devices()[:1])
-    assert summarizer.tokenizer.encode("x")[0] == 0 and summarizer.forced_first_id == 0
-    ids = np.array([summarizer.tokenizer.encode("A storm."), summarizer.tokenizer.encode("A flood?")], np.int32)
-    found = summarizer._search(summarizer._params, ids, np.array([True, True]))
+    return hub
+
+
+@pytest.fixture(scope="module")
+def from_hub(hub):
+    return Summarizer.from_pretrained(hub, batch_size=2, devices=jax.devices()[:1])
+
+
+def test_hub_folder_forces_its_first_token(from_hub):
+    assert from_hub.tokenizer.encode("x")[0] == 0 and from_hub.forced_first_id == 0
+    ids = np.array([from_hub.tokenizer.encode("A storm."), from_hub.tokenizer.encode("A flood?")], np.int32)
+    found = from_hub._search(from_hub._params, ids, np.array([True, True]))
     assert (found.tokens[:, :, 0] == 0).all()
-    texts = summarizer.summarize(["A storm.", "A flood?"])
+    texts = from_hub.summarize(["A storm.", "A flood?"])
     assert texts == [text.strip() for text in texts]
+
+
+def test_hub_folder_of_a_small_model_reads_long_documents(from_hub):
+    """`<s>` in front takes one of its 128 positions: 126 pieces, `</s>` and `<s>`."""
+    assert len(from_hub.tokenizer.encode("Rain. " * 100)) == 128
+    assert len(from_hub.summarize(["Rain. " * 100])) == 1
+
+
+def test_a_search_may_be_changed_in_part(hub):
+    changed = Summarizer.from_pretrained(hub, search={"num_beams": 3}, devices=jax.devices()[:1]).search
+    assert changed == SearchConfig(3, 1, min_length=2, max_length=6)
+    with pytest.raises(ValueError, match="num_beams is 0"):
+        Summarizer.from_pretrained(hub, search={"num_beams": 0})
 
 
 def test_samples_are_the_document_s_own(one_device, samples):

@@ -30,7 +30,8 @@ from quals_jax.data.summaries import JsonLines
 from quals_jax.data.texts import Tokenise
 from quals_jax.qagen import QAGen
 from quals_jax.quals import Quals
-from quals_jax.summarizer import Conventions, Summarizer
+from quals_jax.report.score_plot import plot_scores
+from quals_jax.summarizer import Conventions, Summarizer, described
 from quals_jax.tokenizer import Tokenizer
 
 ROUGE_KIND = "conseq_rouge"
@@ -156,8 +157,7 @@ def select(config: ConseqConfig, workdir: Path, scores: Path, say: Callable[[str
     result, plot = workdir / "selected.jsonl", workdir / "scores.png"
     ratios = dataclasses.asdict(config.selection)
     inputs = {"scores": steps.sha256(scores), **ratios, "by": config.kind}
-    fitting = not parallel.any_process(not steps.fits(result, inputs))
-    if fitting and plot.exists():
+    if not parallel.any_process(not (steps.fits(result, inputs) and plot.exists())):
         return result
     rows = list(steps.read_rows(scores))
     references = None if config.kind == ROUGE_KIND else [row["reference_score"] for row in rows]
@@ -188,33 +188,6 @@ def triple(row: dict, candidate: int) -> dict:
         "negative_score": row["candidate_scores"][candidate],
         "candidate": candidate,
     }
-
-
-def plot_scores(path: Path, rows: list[dict], triples: list[dict]) -> None:
-    """Histograms of all scores, and of those selected."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    series = {
-        "candidates": [score for row in rows for score in row["candidate_scores"]],
-        "references": [row["reference_score"] for row in rows],
-        "selected: S-": [row["negative_score"] for row in triples],
-        "selected: S+": [row["positive_score"] for row in triples],
-    }
-    series = {name: [score for score in own if score is not None] for name, own in series.items()}
-    figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
-    everything = [score for own in series.values() for score in own]
-    if everything:
-        edges = [min(everything) + (max(everything) - min(everything) + 1e-6) * place / 50 for place in range(51)]
-        for name, own in series.items():
-            if own:
-                axes.hist(own, edges, density=True, histtype="step", label=f"{name} ({len(own)})")
-        axes.legend()
-    axes.set(xlabel="score", ylabel="density")
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
 
 
 def train(config: ConseqConfig, workdir: Path, selected: Path, terminal: TextIO | None) -> Path:
@@ -280,13 +253,12 @@ def count_steps(triples: Triples, texts: JsonLines, data, epochs: float) -> int:
 
 
 def keep_conventions(folder: Path, own: Conventions) -> None:
-    """Writes into an exported folder what the model that it came from forces its summaries to begin with."""
-    if own.forced_first_id is None:
-        return
-    for name in ("config.json", "generation_config.json"):
-        values = json.loads((folder / name).read_text(encoding="utf-8"))
-        values["forced_bos_token_id"] = own.forced_first_id
-        steps.write_whole(folder / name, json.dumps(values, indent=2, sort_keys=True) + "\n")
+    """Writes into an exported folder how the model that it came from searches, and what it forces summaries to begin with."""
+    values = described(own)
+    for name, kept in (("config.json", ("forced_bos_token_id",)), ("generation_config.json", values)):
+        path = folder / name
+        stored = json.loads(path.read_text(encoding="utf-8")) | {entry: values[entry] for entry in kept}
+        steps.write_whole(path, json.dumps(stored, indent=2, sort_keys=True) + "\n")
 
 
 def compare(config: ConseqConfig, workdir: Path, model: Path, say: Callable[[str], None]) -> str:
@@ -299,7 +271,7 @@ def compare(config: ConseqConfig, workdir: Path, model: Path, say: Callable[[str
         settings.data, rows=settings.rows, story_seed=settings.story_seed, folder=config.data.folder
     )
     return evaluate(
-        systems, documents, make_quals(config), workdir / "evaluation", search=settings.search(),
+        systems, documents, make_quals(config), workdir / "evaluation", search=dataclasses.asdict(settings.search()),
         dtype=config.model.dtype, batch_size=settings.batch_size, say=say,
     )  # fmt: skip
 

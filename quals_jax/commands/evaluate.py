@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from quals_jax.commands import steps
@@ -50,6 +50,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
     parser.add_argument("--tokenizer", help="a folder, for summarizers that have none beside them")
     parser.add_argument("--qagen", help="the model of QUALS (the embedded one)")
+    parser.add_argument("--qagen_tokenizer", help="a folder, if that model has none beside it")
     parser.add_argument("--qagen_beams", type=int, default=60, help="of QUALS, each a group of its own (60)")
     parser.add_argument("--best_of", type=int, default=0, metavar="N", help="also the best by QUALS of the N beams of the baseline")
     parser.add_argument("--beams", type=int, help="of the summarizers' search; this and the next four: as each model says (6, 10, 60, 1.0, 0)")
@@ -67,7 +68,6 @@ def main(arguments: list[str]) -> int:
     from quals_jax.decoding.diverse_beam import SearchConfig
     from quals_jax.qagen import QAGen
     from quals_jax.quals import Quals
-    from quals_jax.summarizer import XSUM_SEARCH
 
     given = {"num_beams": options.beams}
     given |= {name: getattr(options, name) for name in ("min_length", "max_length", "length_penalty", "no_repeat_ngram_size")}
@@ -78,11 +78,12 @@ def main(arguments: list[str]) -> int:
             systems.append(System(f"{systems[0].name}, best of {options.best_of}", systems[0].path, options.best_of))
         rows = options.rows or (500 if options.data.startswith("gazette:") else 0)
         documents = Documents(options.data, rows=rows, story_seed=options.seed, folder=options.folder)
-        search = SearchConfig(**{**asdict(XSUM_SEARCH), **given}) if given else None
         questions = SearchConfig(num_beams=options.qagen_beams)
-        qagen = QAGen.from_pretrained(options.qagen, search=questions, dtype=options.dtype, batch_size=options.batch_size)
+        qagen = QAGen.from_pretrained(
+            options.qagen, options.qagen_tokenizer, questions, options.dtype, options.batch_size
+        )
         text = evaluate(
-            systems, documents, Quals(qagen), options.output, search=search, tokenizer=options.tokenizer,
+            systems, documents, Quals(qagen), options.output, search=given, tokenizer=options.tokenizer,
             dtype=options.dtype, batch_size=options.batch_size,
         )  # fmt: skip
     except (ValueError, OSError) as error:
@@ -92,13 +93,14 @@ def main(arguments: list[str]) -> int:
 
 
 def evaluate(
-    systems: Sequence[System], documents, quals, folder: Path, *, search=None, tokenizer: str | None = None,
+    systems: Sequence[System], documents, quals, folder: Path, *, search: Mapping | None = None, tokenizer: str | None = None,
     dtype: str = "float32", batch_size: int = 16, say: Callable[[str], None] = lambda line: None,
 ) -> str:  # fmt: skip
     """The table of all systems, the references in front. Everything is kept in `folder`.
 
     Args:
-        documents: a `Documents`. quals: the metric. search: the summarizers' beam search; None: as each model says.
+        documents: a `Documents`. quals: the metric. search: fields of the summarizers' beam search; what is not in it
+            is as each model says.
 
     Raises:
         ValueError: naming what is wrong with a model.
@@ -169,9 +171,8 @@ def _writer(system: System, quals, search, tokenizer, dtype, batch_size) -> tupl
     from quals_jax.rerank import rerank
     from quals_jax.summarizer import Summarizer
 
+    search = dict(search or {}) | ({"num_beams": system.best_of} if system.best_of else {})
     summarizer = Summarizer.from_pretrained(system.path, tokenizer, search=search, dtype=dtype, batch_size=batch_size)
-    if system.best_of:
-        summarizer.use(replace(summarizer.search, num_beams=system.best_of))
 
     def by_search(rows):
         return summarizer.summarize([row.document for row in rows])
@@ -186,8 +187,8 @@ def _writer(system: System, quals, search, tokenizer, dtype, batch_size) -> tupl
 
 
 def table(results: Mapping[str, Sequence[dict]], signature: str) -> str:
-    """Means with 95% bootstrap intervals, and how every system differs from the first one, paired."""
-    from quals_jax.statistics import interval_of_mean, paired_significance
+    """Means with 95% bootstrap intervals, and how every system differs from each before it, paired."""
+    from quals_jax.statistics import interval_of_mean
 
     names = list(results)
     metrics = [metric for metric in METRICS if any(metric in row for row in results[names[0]])]
@@ -203,29 +204,32 @@ def table(results: Mapping[str, Sequence[dict]], signature: str) -> str:
             low, high = interval_of_mean(values)
             cells.append(f"{_mean(results[name], metric):.{_digits(metric)}f} ({low:.{_digits(metric)}f} to {high:.{_digits(metric)}f})")
         lines.append(f"{name:{wide}}" + "".join(f"{cell:>{COLUMN}}" for cell in cells))
-    baseline = next(name for name in names if name != REFERENCES)
-    others = [name for name in names if name not in (REFERENCES, baseline)]
-    if others:
+    systems = [name for name in names if name != REFERENCES]
+    for place, baseline in enumerate(systems[:-1]):
         lines += ["", f"difference from {baseline}, p of a paired permutation test"]
-    for name in others:
-        cells = []
-        for metric in metrics:
-            both = [
-                (row[metric] - base[metric]) * METRICS[metric][1]
-                for row, base in zip(results[name], results[baseline], strict=True)
-                if row[metric] is not None and base[metric] is not None
-            ]
-            if not both:
-                cells.append("none")
-                continue
-            mean, p = sum(both) / len(both), paired_significance(both)
-            cells.append(f"{mean:+.{_digits(metric)}f} (p {'<0.001' if p < 0.001 else f'{p:.3f}'})")
-        lines.append(f"{name:{wide}}" + "".join(f"{cell:>{COLUMN}}" for cell in cells))
+        for name in systems[place + 1 :]:
+            cells = [_difference(results[name], results[baseline], metric) for metric in metrics]
+            lines.append(f"{name:{wide}}" + "".join(f"{cell:>{COLUMN}}" for cell in cells))
     without = {name: sum(row["quals"] is None for row in results[name]) for name in names}
     lines += ["", f"documents: {len(results[names[0]])}; in brackets 95% bootstrap intervals of the mean"]
     if any(without.values()):
         lines.append("without QUALS, as no pair was kept: " + ", ".join(f"{name} {count}" for name, count in without.items()))
     return "\n".join([*lines, f"QUALS: {signature}"])
+
+
+def _difference(rows: Sequence[dict], baseline: Sequence[dict], metric: str) -> str:
+    """How far the rows' mean is above the baseline's, over documents of which both have a value, and the p of that."""
+    from quals_jax.statistics import paired_significance
+
+    both = [
+        (row[metric] - base[metric]) * METRICS[metric][1]
+        for row, base in zip(rows, baseline, strict=True)
+        if row[metric] is not None and base[metric] is not None
+    ]
+    if not both:
+        return "none"
+    p = paired_significance(both)
+    return f"{sum(both) / len(both):+.{_digits(metric)}f} (p {'<0.001' if p < 0.001 else f'{p:.3f}'})"
 
 
 def _digits(metric: str) -> int:

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import shutil
 
 import pytest
 from tiny_qagen import make_tiny_qagen
@@ -17,8 +18,9 @@ from quals_jax.commands.conseq_config import (
     SelectionConfig,
 )
 from quals_jax.data.texts import Target, Text
+from quals_jax.decoding.search_config import SearchConfig
 from quals_jax.qagen import QAGen
-from quals_jax.summarizer import Summarizer
+from quals_jax.summarizer import Conventions, Summarizer, conventions
 from quals_jax.tokenizer import Tokenizer
 from quals_jax.training.config import DataConfig, ModelConfig, OptimizerConfig
 
@@ -26,9 +28,17 @@ from quals_jax.training.config import DataConfig, ModelConfig, OptimizerConfig
 @pytest.fixture(scope="module", autouse=True)
 def kept_programs():
     """Models are loaded, and their programs compiled, once for all runs."""
+    loaded = {}
+
+    def load(kind, make, *arguments, **named):
+        key = kind, repr((arguments, named))
+        if key not in loaded:
+            loaded[key] = make(*arguments, **named)
+        return loaded[key]
+
     with pytest.MonkeyPatch.context() as patched:
         for kind in (Summarizer, QAGen):
-            patched.setattr(kind, "from_pretrained", functools.cache(kind.from_pretrained))
+            patched.setattr(kind, "from_pretrained", functools.partial(load, kind, kind.from_pretrained))
         yield
 
 
@@ -141,6 +151,20 @@ def test_nothing_selected_is_said(config, finished, tmp_path):
     nothing = dataclasses.replace(config, selection=SelectionConfig(candidate_ratio=0.01, reference_ratio=0.01))
     with pytest.raises(ValueError, match="of 6 documents none is in both"):
         conseq_recipe.select(nothing, tmp_path, whole / "quals.jsonl", lambda line: None)
+
+
+def test_the_trained_model_searches_as_the_one_it_came_from(config, finished, tmp_path):
+    whole, _ = finished
+    shutil.copytree(whole / "model", tmp_path / "model")
+    cnndm = SearchConfig(4, 1, min_length=55, max_length=140, length_penalty=2.0, no_repeat_ngram_size=3)
+    conseq_recipe.keep_conventions(tmp_path / "model", Conventions(True, 0, cnndm))
+    written = [json.loads((tmp_path / "model" / name).read_text()) for name in ("config.json", "generation_config.json")]
+    assert written[0]["forced_bos_token_id"] == 0 and written[0]["quals_jax"]
+    # As facebook/bart-large-cnn has them.
+    wanted = {"num_beams": 4, "min_length": 56, "max_length": 142, "length_penalty": 2.0, "no_repeat_ngram_size": 3}
+    assert wanted.items() <= written[1].items() and written[1]["forced_bos_token_id"] == 0
+    assert written[1]["eos_token_id"] == written[1]["forced_eos_token_id"] == 2
+    assert conventions(*written).search == cnndm
 
 
 def test_rows_with_one_target_too_long_are_left_out(config):
