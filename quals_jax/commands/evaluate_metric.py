@@ -9,6 +9,7 @@ from pathlib import Path
 from quals_jax.commands.errors import Parser, UserError
 
 MISSING = float("-inf")  # a summary without kept pairs ranks lowest
+LOWEST_OF_TRUE = 0.1  # a false summary is missed if it scores above so large a share of the true ones
 
 
 def main(arguments: list[str]) -> int:
@@ -49,9 +50,13 @@ def main(arguments: list[str]) -> int:
     if options.summarizer:
         columns["likelihood"] = _likelihood(options.summarizer, documents, summaries)
     table = areas([kind for _, kind, _ in texts], columns)
+    false = [corruption for story in stories for corruption in story.corruptions]
+    blamed = blame(false, results[len(stories) :], columns["QUALS"][: len(stories)])
     right, known = right_answers(stories, results[: len(stories)])
     print("area under the ROC curve, true against false summaries\n")
     print(shown(table, list(columns)))
+    print(f"\nfalse summaries that score above the lowest {LOWEST_OF_TRUE:.0%} of the true ones, and why\n")
+    print(shown_blame(blamed))
     print(
         f"\nkept pairs of true summaries whose answer is right by the facts: {right}/{known} = {right / max(known, 1):.3f}"
     )
@@ -59,7 +64,15 @@ def main(arguments: list[str]) -> int:
     print(f"mean QUALS of {len(own)} true summaries: {sum(own) / max(len(own), 1):.3f} | {quals.signature}")
     if options.output:
         options.output.write_text(
-            json.dumps({"auc": table, "right_answers": right / max(known, 1), "signature": quals.signature}, indent=1)
+            json.dumps(
+                {
+                    "auc": table,
+                    "missed": blamed,
+                    "right_answers": right / max(known, 1),
+                    "signature": quals.signature,
+                },
+                indent=1,
+            )
         )
     return 0
 
@@ -77,6 +90,30 @@ def areas(kinds: Sequence[str], columns: dict[str, list[float]]) -> dict[str, di
             for name, scores in columns.items()
         }
     return table
+
+
+def blame(corruptions, results, true_scores: Sequence[float]) -> dict[str, dict[str, int]]:
+    """Per kind of corruption: how many ("n"), how many are missed, and of these, by what the kept pairs say of the false
+    words: no pair has them ("not asked": the search or the filter), or the pairs that have them score no lower than true
+    summaries do ("believed": the model); or they do, and others make up for it ("outweighed": the mean)."""
+    low = sorted(true_scores)[int(len(true_scores) * LOWEST_OF_TRUE)]
+    found: dict[str, dict[str, int]] = {}
+    for corruption, result in zip(corruptions, results, strict=True):
+        row = found.setdefault(corruption.kind, {"n": 0, "missed": 0, "not asked": 0, "believed": 0, "outweighed": 0})
+        row["n"] += 1
+        if result.quals is None or result.quals < low:
+            continue
+        row["missed"] += 1
+        false = [value.lower() for value in corruption.changed.values()]
+        own = [p.score for p in result.pairs if any(value in f"{p.question} {p.answer}".lower() for value in false)]
+        row["not asked" if not own else "believed" if min(own) >= low else "outweighed"] += 1
+    return found
+
+
+def shown_blame(blamed: dict[str, dict[str, int]]) -> str:
+    names = list(next(iter(blamed.values()), {}))
+    lines = [f"{'':15}" + "".join(f"{name:>12}" for name in names)]
+    return "\n".join(lines + [f"{kind:15}" + "".join(f"{row[name]:12}" for name in names) for kind, row in blamed.items()])
 
 
 def right_answers(stories, results) -> tuple[int, int]:

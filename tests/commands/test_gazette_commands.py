@@ -7,7 +7,7 @@ import pytest
 
 from quals_jax import gazette
 from quals_jax.commands import gazette as command
-from quals_jax.commands.evaluate_metric import areas, right_answers
+from quals_jax.commands.evaluate_metric import areas, blame, right_answers
 from quals_jax.commands.gazette_tokenizer import save
 from quals_jax.pairs import QAPair
 from quals_jax.quals import QualsResult, ScoredPair
@@ -60,6 +60,26 @@ def test_right_answers_are_counted_among_known_questions():
 
     result = QualsResult(0.0, (pair(question.question, question.answer), pair(question.question, "x"), pair("Why?", "x")), False)
     assert right_answers([story], [result]) == (1, 2)
+
+
+def test_missed_corruptions_are_put_down_to_search_model_or_mean():
+    def result(score, *pairs):
+        scored = [ScoredPair(**vars(QAPair(question, answer, [2])), score=own) for question, answer, own in pairs]
+        return QualsResult(score, tuple(scored), False)
+
+    about_date, about_else = ("When was it?", "4 May"), ("Who won?", "Ann Lee")
+    results = [
+        result(-2.0, (*about_date, -2.0)),  # found out
+        result(None),  # ranks lowest: found out
+        result(-0.1, (*about_else, -0.1)),
+        result(-0.1, (*about_date, -0.2), (*about_else, 0.0)),
+        result(-0.4, ("What was on 4 May?", "rain", -1.1), (*about_else, 0.3)),
+    ]
+    corruptions = [gazette.Corruption("", "date", {"date": "4 May"})] * 5
+    true_scores = [-0.5, *[0.0] * 9]
+    true_scores[1] = -0.45  # of ten, one is below
+    wanted = {"n": 5, "missed": 3, "not asked": 1, "believed": 1, "outweighed": 1}
+    assert blame(corruptions, results, true_scores) == {"date": wanted}
 
 
 def test_the_oracle_is_exact_on_what_the_newspaper_writes_and_judges_little_of_what_is_damaged():
