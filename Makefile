@@ -38,7 +38,7 @@ lint: $(TEST)
 	$(BIN)/ruff check .
 
 train: $(TRAIN)
-	@echo "make train: the ConSeq recipe is not written yet; train.py trains a QAGen or a summarizer (see README)" >&2; exit 1
+	$(BIN)/python train.py --config configs/gazette_conseq_miniature.py --workdir out/miniature --cpu_devices 2 --verbose
 
 bench: $(TRAIN)
 	$(BIN)/python benchmarks/decode.py

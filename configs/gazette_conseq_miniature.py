@@ -2,7 +2,7 @@
 
 Small on purpose: QUALS from 12 questions instead of 60, 3 samples a document instead of 6, ratios of 0.5.
 
-    python train.py --config configs/gazette_conseq_miniature.py --workdir work/miniature --cpu_devices 2
+    python train.py --config configs/gazette_conseq_miniature.py --workdir out/miniature --cpu_devices 2
 """
 
 from quals_jax.commands.conseq_config import (
