@@ -44,7 +44,7 @@ def select(
     sign = -1 if highest else 1
     chosen, worst = [], []
     for document, scores in enumerate(candidate_scores):
-        if not scores:
+        if not len(scores):
             raise ValueError(f"document {document} has no candidates")
         ranked = [math.inf if score is None else sign * score for score in scores]
         chosen.append(min(range(len(ranked)), key=ranked.__getitem__))
@@ -75,7 +75,7 @@ def contrastive_loss(
 
 def likelihood_sum(logits, ids, label_smoothing: float = 0.1) -> tuple[Array, Array]:
     """Sum of label-smoothed -log p over the tokens, and their number."""
-    return _smoothed_sum(_logprobs(logits), ids, label_smoothing)
+    return _smoothed_sum(jax.nn.log_softmax(_at_least_float32(logits), axis=-1), ids, label_smoothing)
 
 
 def unlikelihood_sum(logits, ids, label_smoothing: float = 0.1) -> tuple[Array, Array]:
@@ -83,7 +83,7 @@ def unlikelihood_sum(logits, ids, label_smoothing: float = 0.1) -> tuple[Array, 
 
     fairseq: the smoothing is applied here too: it pushes 1 - p of every token of the vocabulary.
     """
-    return _smoothed_sum(log1mexp(_logprobs(logits)), ids, label_smoothing)
+    return _smoothed_sum(log1mexp(logprobs_near_one(logits)), ids, label_smoothing)
 
 
 def log1mexp(logprobs: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -96,8 +96,20 @@ def log1mexp(logprobs: Float[Array, "..."]) -> Float[Array, "..."]:
     return jnp.where((logprobs >= 0) | (exact <= LOWEST), LOWEST, exact)
 
 
-def _logprobs(logits):
-    return jax.nn.log_softmax(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)), axis=-1)
+def logprobs_near_one(logits: Float[Array, "... vocab"]) -> Float[Array, "... vocab"]:
+    """log p, with all its digits also where p is so near 1 that float32 rounds it to 1.
+
+    There log p is -log(1 + all other exp(logit - largest)): the 1 must not be added before the logarithm is taken, and
+    the largest logit must not be subtracted from itself, whose gradient is the difference of two large numbers.
+    """
+    logits = _at_least_float32(logits)
+    first = jnp.argmax(logits, axis=-1, keepdims=True) == jnp.arange(logits.shape[-1])
+    shifted = jnp.where(first, 0, logits - jnp.where(first, logits, 0).sum(axis=-1, keepdims=True))
+    return shifted - jnp.log1p(jnp.where(first, 0, jnp.exp(shifted)).sum(axis=-1, keepdims=True))
+
+
+def _at_least_float32(logits):
+    return logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
 
 
 def _smoothed_sum(terms, ids, label_smoothing: float):
