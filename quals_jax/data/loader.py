@@ -10,21 +10,31 @@ from quals_jax.data.batching import Example, bucket, split_targets, stack
 from quals_jax.data.texts import Text, Tokenise
 from quals_jax.training.config import DataConfig
 
+NOTHING_FITS = "of {texts} texts none has a target to learn: all are longer than {tokens} tokens, or their answers were cut off"
 PREFETCHED = 4  # batches made ahead of the step, in a thread
 
 
 def training_batches(texts: Sequence[Text], tokenise: Tokenise, config: DataConfig, *, seed: int):
-    """An endless Grain dataset of batches {"rows": part}: epochs shuffled anew, neighbours in length together.
+    """An endless Grain dataset of batches {"rows": part}: epochs shuffled anew, neighbours in length together. No window
+    of `config.window` batches reaches from one epoch into the next, so no text comes twice before all have come once.
 
     Several processes make the same batches: all must agree on the shapes, which lengths of texts decide.
+
+    Raises:
+        ValueError: while batches are taken, if a whole epoch has none.
     """
     import grain
 
-    windows = grain.MapDataset.source(texts).seed(seed).shuffle().repeat(None)
-    windows = windows.batch(config.window * config.batch_size, batch_fn=list)
+    texts_at_once = config.window * config.batch_size
+    windows = grain.MapDataset.source(texts).seed(seed).shuffle().batch(texts_at_once, batch_fn=list).repeat(None)
+    empty = 0
 
     def cut(window: list[Text], generator: np.random.Generator) -> list:
+        nonlocal empty
         batches = cut_window(tokenise(window), config)
+        empty = 0 if batches else empty + 1
+        if empty > -(-len(texts) // texts_at_once):
+            raise ValueError(NOTHING_FITS.format(texts=len(texts), tokens=config.target_buckets[-1]))
         return [batches[index] for index in generator.permutation(len(batches))]
 
     return _in_background(windows.random_map(cut).to_iter_dataset(grain.ReadOptions(1, 2)), flat=True)

@@ -84,7 +84,9 @@ class Checkpoints:
         return min(self._losses().values(), default=math.inf)
 
     def _losses(self) -> dict[int, float]:
-        losses = {step: self.manager.metrics(step)[LOSS] for step in self.manager.all_steps()}
+        # A process that was killed while it removed an old checkpoint leaves one without metrics.
+        found = {step: self.manager.metrics(step) or {} for step in self.manager.all_steps()}
+        losses = {step: metrics.get(LOSS, math.inf) for step, metrics in found.items()}
         return {step: loss for step, loss in losses.items() if loss < math.inf}
 
     def wait(self) -> None:

@@ -129,18 +129,26 @@ def batches(seed, count=20):
 
 
 def test_epochs_hold_every_target_once_and_differ_in_order():
-    """A window of 16 texts: 5 windows are 4 epochs of 20 texts."""
+    """An epoch is a window of 16 texts and one of 4."""
     iterator = batches(1)
     wanted = sum(len(text.targets) for text in texts(20))
     seen, made = Counter(), []
-    while sum(seen.values()) < 4 * wanted:
-        made += take(iterator, 1)
-        seen += targets_in(made[-1:])
+    for epoch in range(1, 5):
+        while sum(seen.values()) < epoch * wanted:
+            made += take(iterator, 1)
+            seen += targets_in(made[-1:])
+        assert set(seen.values()) == {epoch}
     iterator.close()
-    assert set(seen.values()) == {4}
     other = batches(2)
     assert not all(_equal(a, b) for a, b in zip(made, take(other, len(made)), strict=True))
     other.close()
+
+
+def test_texts_of_which_nothing_can_be_learnt_are_refused():
+    long = [Text("a b", (Target("c " * 9),))] * 40
+    iterator = iter(loader.training_batches(long, tokenise(), CONFIG, seed=1))
+    with pytest.raises(ValueError, match="of 40 texts none has a target to learn"):
+        next(iterator)
 
 
 def _equal(one, other):

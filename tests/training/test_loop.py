@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 
 import grain
@@ -145,6 +146,16 @@ def test_a_finished_run_asked_for_again_trains_no_more(run, unbroken):
     before = (workdir / "metrics.jsonl").read_text()
     assert same(run(workdir, before={0: lambda: pytest.fail("no batch is needed")}), params)
     assert (workdir / "metrics.jsonl").read_text() == before
+
+
+def test_a_checkpoint_half_removed_when_the_run_was_killed_is_passed_over(run, unbroken, tmp_path):
+    params, workdir = unbroken
+    for missing in ("metrics", "everything"):
+        copy = shutil.copytree(workdir, tmp_path / missing)
+        oldest = min((path for path in (copy / "checkpoints").iterdir() if path.name.isdecimal()), key=lambda p: int(p.name))
+        for part in list(oldest.iterdir()) if missing == "everything" else [oldest / missing]:
+            shutil.rmtree(part) if part.is_dir() else part.unlink()
+        assert same(run(copy), params)
 
 
 def test_the_best_parameters_are_those_of_the_lowest_validation_loss(run, unbroken):
