@@ -36,5 +36,7 @@ def get_config() -> TrainConfig:
         model=ModelConfig(
             initial="facebook/bart-large", dropout=0.1, attention_dropout=0.1, dtype="bfloat16", remat=True
         ),
-        optimizer=OptimizerConfig(learning_rate=3e-5, warmup_steps=500, weight_decay=0.01, clip_norm=0.1, accumulate=1),
+        optimizer=OptimizerConfig(
+            name="fairseq_adam", learning_rate=3e-5, warmup_steps=500, weight_decay=0.01, clip_norm=0.1
+        ),
     )

@@ -66,7 +66,7 @@ def conventions(config: dict, generation: dict) -> Conventions:
         length_penalty=float(said.get("length_penalty", usual.length_penalty)),
         no_repeat_ngram_size=said.get("no_repeat_ngram_size", usual.no_repeat_ngram_size),
     )
-    return Conventions(source_bos=own["source_bos"] if own else True, forced_first_id=forced, search=search)
+    return Conventions(source_bos=own.get("source_bos", False) if own else True, forced_first_id=forced, search=search)
 
 
 def described(own: Conventions) -> dict:

@@ -5,6 +5,7 @@ here).
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 
 from quals_jax.decoding.diverse_beam import SearchConfig
@@ -12,6 +13,18 @@ from quals_jax.decoding.sampling import SamplingConfig
 from quals_jax.training.config import TrainConfig
 
 KINDS = ("conseq", "conseq_rouge")
+SUMMARY_SCORES = ("likelihood", "beam")
+LEAST = (
+    ("candidates", "samples", 1),
+    ("candidates", "batch_size", 1),
+    ("candidates", "block_rows", 1),
+    ("candidates", "rows", 0),
+    ("scoring", "batch_size", 1),
+    ("scoring", "max_pairs", 1),
+    ("evaluation", "batch_size", 1),
+    ("evaluation", "rows", 0),
+    ("evaluation", "best_of", 0),
+)
 
 
 @dataclass
@@ -44,6 +57,7 @@ class ScoringConfig:
     min_length: int = 8
     max_length: int = 60
     max_pairs: int = 10
+    summary_score: str = "likelihood"  # or "beam": as the released code, diversity penalties included
     batch_size: int = 8
     dtype: str = "float32"
 
@@ -57,6 +71,7 @@ class SelectionConfig:
 
     candidate_ratio: float = 0.3  # with the lowest-scored worst candidates
     reference_ratio: float = 0.3  # with the highest-scored references; of no use to conseq_rouge
+    highest: bool = False  # S- from the best candidates instead, and the documents where they score highest
 
 
 @dataclass
@@ -109,13 +124,16 @@ class ConseqConfig(TrainConfig):
         TrainConfig(**fields | usual).validate()
         if not self.model.initial:
             raise ValueError("model.initial is ''; it must be a summarizer trained by likelihood")
-        if not self.epochs > 0:
-            raise ValueError(f"epochs is {self.epochs}; it must be greater than 0")
-        for name, low in (("candidates", ("samples", "batch_size", "block_rows")), ("scoring", ("batch_size", "max_pairs"))):
-            for own in low:
-                value = getattr(getattr(self, name), own)
-                if value < 1:
-                    raise ValueError(f"{name}.{own} is {value}; it must be at least 1")
+        if not 0 < self.epochs < math.inf:
+            raise ValueError(f"epochs is {self.epochs}; it must be greater than 0, and finite")
+        for name, own, low in LEAST:
+            value = getattr(getattr(self, name), own)
+            if value < low:
+                raise ValueError(f"{name}.{own} is {value}; it must be at least {low}")
+        if self.scoring.summary_score not in SUMMARY_SCORES:
+            raise ValueError(
+                f"scoring.summary_score is {self.scoring.summary_score!r}; it must be one of {', '.join(SUMMARY_SCORES)}"
+            )
         for own in ("candidate_ratio", "reference_ratio"):
             value = getattr(self.selection, own)
             if not 0 < value <= 1:

@@ -21,13 +21,13 @@ from typing import TextIO
 
 from quals_jax import conseq, parallel
 from quals_jax.commands import likelihood, steps
-from quals_jax.commands.conseq_config import ConseqConfig
+from quals_jax.commands.conseq_config import KINDS, ConseqConfig
 from quals_jax.commands.documents import Documents
 from quals_jax.commands.evaluate import System, evaluate
 from quals_jax.data import loader
-from quals_jax.data.batching import bucket
 from quals_jax.data.summaries import JsonLines
 from quals_jax.data.texts import Tokenise
+from quals_jax.metrics.rouge import processes_for, rouge
 from quals_jax.qagen import QAGen
 from quals_jax.quals import Quals
 from quals_jax.report.score_plot import plot_scores
@@ -64,11 +64,15 @@ def run(config: ConseqConfig, workdir: Path, *, terminal: TextIO | None = None) 
         FloatingPointError, Stopped: as training does.
     """
     config.validate()
+    require_recipe_folder(workdir)
 
     def say(line: str) -> None:
         if terminal is not None and parallel.is_first_process():
             print(line, file=terminal, flush=True)
 
+    # Opened now: what is wrong with them would else show after hours of sampling and training.
+    evaluated_on(config)
+    make_quals(config)
     with likelihood.claimed(config, workdir):
         shared = Path(config.candidates.folder) if config.candidates.folder else workdir
         with steps.alone(shared, lambda: say(f"waiting for another run in {shared}")):
@@ -77,6 +81,14 @@ def run(config: ConseqConfig, workdir: Path, *, terminal: TextIO | None = None) 
         selected = select(config, workdir, scores, say)
         model = train(config, workdir, selected, terminal)
         return compare(config, workdir, model, say)
+
+
+def require_recipe_folder(workdir: Path) -> None:
+    """Raises ValueError for the folder of likelihood training: the recipe would take the place of its model."""
+    path = workdir / "config.json"
+    kind = json.loads(path.read_text(encoding="utf-8")).get("kind") if path.exists() else None
+    if kind not in (None, *KINDS):
+        raise ValueError(f"{workdir} holds a run of kind {kind!r}; give another --workdir")
 
 
 def sample(config: ConseqConfig, folder: Path, say: Callable[[str], None]) -> Path:
@@ -118,13 +130,15 @@ def score(config: ConseqConfig, folder: Path, candidates: Path, say: Callable[[s
     signature = "mean of ROUGE-1, 2, L" if by_rouge else quals.signature
     inputs = {"candidates": steps.sha256(candidates), "score": signature, "block_rows": config.candidates.block_rows}
 
-    def make(block: range) -> list[dict]:
-        say(f"scoring: {block.start} of {len(rows)} documents")
-        own = [rows[row] for row in block]
-        scored = rouge_scores(own) if by_rouge else quals_scores(quals, own)
-        return [row | found for row, found in zip(own, scored, strict=True)]
+    with processes_for(len(rows) * config.candidates.samples if by_rouge else 0) as pool:
 
-    steps.in_blocks(result, inputs, len(rows), make, block_rows=config.candidates.block_rows)
+        def make(block: range) -> list[dict]:
+            say(f"scoring: {block.start} of {len(rows)} documents")
+            own = [rows[row] for row in block]
+            scored = rouge_scores(own, pool) if by_rouge else quals_scores(quals, own)
+            return [row | found for row, found in zip(own, scored, strict=True)]
+
+        steps.in_blocks(result, inputs, len(rows), make, block_rows=config.candidates.block_rows)
     return result
 
 
@@ -137,12 +151,10 @@ def quals_scores(quals: Quals, rows: list[dict]) -> list[dict]:
     return [{"candidate_scores": list(own[:-1]), "reference_score": own[-1]} for own in scores]
 
 
-def rouge_scores(rows: list[dict]) -> list[dict]:
+def rouge_scores(rows: list[dict], pool=None) -> list[dict]:
     """The mean of ROUGE-1, 2 and L of every candidate against the row's reference, which needs no score."""
-    from quals_jax.metrics.rouge import rouge
-
     references = [row["reference"] for row in rows for _ in row["candidates"]]
-    found = iter(rouge(references, [text for row in rows for text in row["candidates"]]))
+    found = iter(rouge(references, [text for row in rows for text in row["candidates"]], pool=pool))
     return [
         {"candidate_scores": [next(found).mean for _ in row["candidates"]], "reference_score": None} for row in rows
     ]
@@ -155,17 +167,17 @@ def select(config: ConseqConfig, workdir: Path, scores: Path, say: Callable[[str
         ValueError: if nothing was selected.
     """
     result, plot = workdir / "selected.jsonl", workdir / "scores.png"
-    ratios = dataclasses.asdict(config.selection)
-    inputs = {"scores": steps.sha256(scores), **ratios, "by": config.kind}
+    chosen_by = dataclasses.asdict(config.selection)
+    inputs = {"scores": steps.sha256(scores), **chosen_by, "by": config.kind}
     if not parallel.any_process(not (steps.fits(result, inputs) and plot.exists())):
         return result
     rows = list(steps.read_rows(scores))
     references = None if config.kind == ROUGE_KIND else [row["reference_score"] for row in rows]
-    chosen = conseq.select([row["candidate_scores"] for row in rows], references, **ratios)
+    chosen = conseq.select([row["candidate_scores"] for row in rows], references, **chosen_by)
     if not chosen:  # in every process: none must wait for one that has failed
         raise ValueError(
-            f"of {len(rows)} documents none is in both the lowest {ratios['candidate_ratio']} of the candidates and"
-            f" the highest {ratios['reference_ratio']} of the references; raise selection.candidate_ratio or"
+            f"of {len(rows)} documents none is in both the lowest {chosen_by['candidate_ratio']} of the candidates and"
+            f" the highest {chosen_by['reference_ratio']} of the references; raise selection.candidate_ratio or"
             " selection.reference_ratio"
         )
     if parallel.is_first_process():
@@ -198,13 +210,14 @@ def train(config: ConseqConfig, workdir: Path, selected: Path, terminal: TextIO 
 
     first = parallel.is_first_process()
     start = Summarizer.from_pretrained(config.model.initial, config.model.tokenizer or None)
-    own = Conventions(start.tokenizer.source_bos, start.forced_first_id, start.search)
+    own = Conventions(start.tokenizer.source_bos, start.forced_first_id, config.evaluation.search())
     inputs = {
         name: value for name, value in config.to_dict().items() if name not in FREE or (name == "steps" and value)
     } | {"selected": steps.sha256(selected), "start": start.fingerprint, "export": config.export}
     del start
     folder = workdir / "model"
-    if not parallel.any_process(not steps.fits(folder, inputs)):
+    exported = inputs | {"dtype": config.export_dtype, "search": dataclasses.asdict(own.search)}
+    if not parallel.any_process(not steps.fits(folder, exported)):
         return folder
     if first and not _marked(workdir, inputs):
         shutil.rmtree(workdir / "checkpoints", ignore_errors=True)
@@ -221,11 +234,14 @@ def train(config: ConseqConfig, workdir: Path, selected: Path, terminal: TextIO 
         target_limit=min(data.max_target_tokens, positions, data.target_buckets[-1]) - (own.forced_first_id is not None),
         forced_first_id=own.forced_first_id,
     )
-    config = dataclasses.replace(config, steps=config.steps or count_steps(triples, texts, data, config.epochs))
+    counted = count_steps(triples, texts, data, config.epochs)
+    counts = dict(triples.counts)  # of one epoch
+    config = dataclasses.replace(config, steps=config.steps or counted)
     journal = Journal(
         workdir / "metrics.jsonl" if first else None, steps=config.steps, terminal=terminal if first else None
     )
-    journal.say(f"training: {len(texts)} pairs of S+ and S-, {config.steps} steps")
+    counts = "  ".join(f"{name} {count:,}" for name, count in counts.items())
+    journal.say(f"training: {len(texts)} pairs of S+ and S-, {config.steps} steps  {counts}")
     params = train_loop(
         config,
         workdir,
@@ -237,23 +253,29 @@ def train(config: ConseqConfig, workdir: Path, selected: Path, terminal: TextIO 
     likelihood.export(params, model, tokenizer, folder, dtype=config.export_dtype)
     if first:
         keep_conventions(folder, own)
-        steps.note(folder, inputs)
+        steps.note(folder, exported)
     parallel.wait_for_all("trained")
     return folder
 
 
 def count_steps(triples: Triples, texts: JsonLines, data, epochs: float) -> int:
-    """Steps that so many epochs take: batches hold as many rows as the length of their sources allows."""
-    batches = 0.0
-    for start in range(0, len(texts), 1024):
-        for example in triples([texts[row] for row in range(start, min(start + 1024, len(texts)))]):
-            batches += 1 / loader.batch_rows(bucket(len(example.source), data.source_buckets), data)
-    triples.counts.clear()
-    return max(1, math.ceil(epochs * batches))
+    """Steps that so many epochs take, and says what was left out of one.
+
+    Raises:
+        ValueError: if no row is short enough to learn from.
+    """
+    window = data.window * data.batch_size
+    batches = sum(
+        len(loader.cut_window(triples([texts[row] for row in range(start, min(start + window, len(texts)))]), data))
+        for start in range(0, len(texts), window)
+    )
+    if not batches:
+        raise ValueError(loader.NOTHING_FITS.format(texts=len(texts), tokens=triples.target_limit))
+    return math.ceil(epochs * batches)
 
 
 def keep_conventions(folder: Path, own: Conventions) -> None:
-    """Writes into an exported folder how the model that it came from searches, and what it forces summaries to begin with."""
+    """Writes into an exported folder how the model is to be searched, and what summaries are forced to begin with."""
     values = described(own)
     for name, kept in (("config.json", ("forced_bos_token_id",)), ("generation_config.json", values)):
         path = folder / name
@@ -267,13 +289,17 @@ def compare(config: ConseqConfig, workdir: Path, model: Path, say: Callable[[str
     systems = [System("MLE", config.model.initial), System(config.kind, str(model))]
     if settings.best_of:
         systems.append(System(f"MLE, best of {settings.best_of}", config.model.initial, settings.best_of))
-    documents = Documents(
-        settings.data, rows=settings.rows, story_seed=settings.story_seed, folder=config.data.folder
-    )
     return evaluate(
-        systems, documents, make_quals(config), workdir / "evaluation", search=dataclasses.asdict(settings.search()),
+        systems, evaluated_on(config), make_quals(config), workdir / "evaluation",
+        search=dataclasses.asdict(settings.search()), tokenizer=config.model.tokenizer or None,
         dtype=config.model.dtype, batch_size=settings.batch_size, say=say,
     )  # fmt: skip
+
+
+def evaluated_on(config: ConseqConfig) -> Documents:
+    """The documents of the evaluation."""
+    settings = config.evaluation
+    return Documents(settings.data, rows=settings.rows, story_seed=settings.story_seed, folder=config.data.folder)
 
 
 def make_quals(config: ConseqConfig) -> Quals:
@@ -282,7 +308,7 @@ def make_quals(config: ConseqConfig) -> Quals:
     qagen = QAGen.from_pretrained(
         settings.qagen or None, settings.tokenizer or None, settings.search(), settings.dtype, settings.batch_size
     )
-    return Quals(qagen, settings.max_pairs)
+    return Quals(qagen, settings.max_pairs, settings.summary_score)
 
 
 def _marked(workdir: Path, inputs: dict) -> bool:

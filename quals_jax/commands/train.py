@@ -9,13 +9,14 @@ import sys
 import traceback
 from pathlib import Path
 
-HELP = "train a QAGen or a summarizer"
+HELP = "train a QAGen, or a summarizer by likelihood or by ConSeq"
 USAGE = """usage: python train.py --config configs/NAME.py --workdir DIR [--config.PATH=VALUE ...]
 
 Trains what the configuration describes, and writes the result as a Hugging Face folder, DIR/model.
 Started again with the same arguments it goes on from the last checkpoint in DIR.
 
-  --config FILE          a Python file whose get_config() returns a TrainConfig (quals_jax/training/config.py)
+  --config FILE          a Python file whose get_config() returns a TrainConfig (quals_jax/training/config.py), or a
+                         ConseqConfig for the whole recipe of ConSeq (quals_jax/commands/conseq_config.py)
   --config.PATH=VALUE    changes a field, for example --config.optimizer.learning_rate=1e-5
   --workdir DIR          checkpoints, metrics.jsonl and the result
   --export best|last     writes DIR/model from that checkpoint, without training
@@ -124,6 +125,8 @@ def parse(arguments: list[str]):
     from absl import flags
     from ml_collections import config_flags
 
+    from quals_jax.training.config import TrainConfig
+
     values = flags.FlagValues()
     config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=["train.py", *arguments])
     flags.DEFINE_string("workdir", None, "", flag_values=values)
@@ -141,8 +144,10 @@ def parse(arguments: list[str]):
         raise UsageError(_unknown_field(arguments, path, error)) from None
     except flags.UnrecognizedFlagError as error:
         raise UsageError(_unknown_flag(error.flagname, list(values))) from None
-    except (flags.Error, OSError, ValueError, TypeError, AttributeError) as error:
+    except flags.Error as error:
         raise UsageError(str(error)) from None
+    except Exception as error:  # the file is Python: anything can be wrong with it
+        raise UsageError(f"--config {path}: {type(error).__name__}: {error}") from None
     if len(rest) > 1:
         raise UsageError(f"{rest[1]!r} is no flag")
     if not values.workdir:
@@ -150,6 +155,8 @@ def parse(arguments: list[str]):
     if "://" in values.workdir:
         raise UsageError(f"--workdir {values.workdir}: is no folder of a file system; mount the bucket and name that folder")
     config = values.config
+    if not isinstance(config, TrainConfig):
+        raise UsageError(f"--config {path}: get_config() must return a TrainConfig or a ConseqConfig, not a {type(config).__name__}")
     config.validate()
     return config, values
 

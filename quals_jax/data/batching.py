@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Int
 
 SOURCE_BUCKETS = (64, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
-PAIR_BUCKETS = (10, 20, 40, 60)  # 10 pairs are scored unless told otherwise, 60 are all that are made
+# 10 pairs are scored of a summary unless told otherwise, 60 are all that are made; more are those of several summaries.
+PAIR_BUCKETS = (10, 20, 40, 60, 80, 120, 240)
 PAD_ID = 1
 
 

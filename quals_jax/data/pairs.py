@@ -31,7 +31,7 @@ def squad(path: str | Path) -> list[Text]:
 
 def squad_pairs(question: dict) -> list[Target]:
     """The pairs of one question: the answers of several annotators are often the same."""
-    text = question["question"].strip()
+    text = _text(question["question"]).strip()
     answers = dict.fromkeys(_text(answer["text"]) for answer in question["answers"])
     return [Target(text, answer) for answer in answers]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 
@@ -27,11 +28,12 @@ class Rouge:
         return (self.rouge1 + self.rouge2 + self.rougeL) / 3
 
 
-def rouge(references: Sequence[str], summaries: Sequence[str], *, processes: int | None = None) -> list[Rouge]:
+def rouge(references: Sequence[str], summaries: Sequence[str], *, pool=None) -> list[Rouge]:
     """ROUGE of every summary against its reference, with Porter's stemmer as in most published figures.
 
     Args:
-        processes: how many to use; as many as there are cores, where there is enough to do.
+        pool: processes to share the work, from `processes_for`; those of other calls will do. Without it, some of its
+            own where there is enough to do.
 
     Raises:
         ValueError: if the lists differ in length, or the package is not installed.
@@ -40,13 +42,16 @@ def rouge(references: Sequence[str], summaries: Sequence[str], *, processes: int
         raise ValueError(f"there are {len(references)} references and {len(summaries)} summaries")
     _scorer()
     pairs = list(zip(references, summaries, strict=True))
-    if processes is None:
-        processes = (os.cpu_count() or 1) if len(pairs) >= SMALLEST_PARALLEL else 1
-    if processes == 1:
-        return [_one(pair) for pair in pairs]
+    with nullcontext(pool) if pool else processes_for(len(pairs)) as pool:
+        return pool.map(_one, pairs, chunksize=ROWS_PER_TASK) if pool else [_one(pair) for pair in pairs]
+
+
+def processes_for(pairs: int):
+    """A context of as many processes as there are cores, or of None where so few pairs are not worth them."""
+    if pairs < SMALLEST_PARALLEL:
+        return nullcontext()
     # Spawned: a fork of a process that runs JAX's threads can stand still.
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        return pool.map(_one, pairs, chunksize=ROWS_PER_TASK)
+    return multiprocessing.get_context("spawn").Pool(os.cpu_count() or 1)
 
 
 def _one(pair: tuple[str, str]) -> Rouge:

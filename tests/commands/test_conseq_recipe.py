@@ -146,6 +146,54 @@ def test_by_rouge_the_candidates_ranking_alone_decides(config, finished, tmp_pat
     assert all(row["reference_score"] is None for row in rows)
 
 
+def test_the_best_candidates_may_be_unlearnt_instead(config, finished, tmp_path):
+    whole, _ = finished
+    other = dataclasses.replace(config, selection=SelectionConfig(0.5, 1.0, highest=True))
+    selected = conseq_recipe.select(other, tmp_path, whole / "quals.jsonl", lambda line: None)
+    rows = [[s for s in row["candidate_scores"] if s is not None] for row in steps.read_rows(whole / "quals.jsonl")]
+    highest = sorted((max(scores) for scores in rows if scores), reverse=True)
+    assert highest and [row["negative_score"] for row in steps.read_rows(selected)] == [*highest, None, None, None][:3]
+
+
+def test_quals_is_computed_as_the_configuration_says(config):
+    beam = dataclasses.replace(config, scoring=dataclasses.replace(config.scoring, summary_score="beam"))
+    assert "summary_score:beam" in conseq_recipe.make_quals(beam).signature
+
+
+def test_the_folder_of_likelihood_training_is_refused(config, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"kind": "mle"}))
+    with pytest.raises(ValueError, match="holds a run of kind 'mle'; give another --workdir"):
+        conseq_recipe.run(config, tmp_path)
+
+
+@pytest.mark.parametrize("field", ["scoring", "evaluation"])
+def test_what_a_late_step_needs_is_missed_before_the_first(config, tmp_path, field):
+    missing = {"scoring": {"qagen": "not/there"}, "evaluation": {"data": "jsonl:not-there.jsonl"}}[field]
+    other = dataclasses.replace(config, **{field: dataclasses.replace(getattr(config, field), **missing)})
+    with pytest.raises(ValueError, match="not.there"):
+        conseq_recipe.run(other, tmp_path)
+    assert not (tmp_path / "candidates.jsonl").exists()
+
+
+def test_models_without_a_tokenizer_beside_them_are_evaluated_with_the_one_given(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(conseq_recipe, "evaluate", lambda *rest, **named: named["tokenizer"])
+    own = dataclasses.replace(config, model=dataclasses.replace(config.model, tokenizer="bpe_files"))
+    assert conseq_recipe.compare(own, tmp_path, tmp_path / "model", lambda line: None) == "bpe_files"
+
+
+def test_steps_are_those_of_whole_epochs(config, finished):
+    whole, _ = finished
+    tokenizer = Tokenizer.from_pretrained(config.model.initial)
+    triples = conseq_recipe.Triples(tokenizer, source_limit=64, target_limit=64)
+    data = dataclasses.replace(config.data, batch_size=2, max_targets=2, pair_buckets=(2,))
+    texts = conseq_recipe.JsonLines(whole / "selected.jsonl")
+    assert len(texts) == 3
+    assert [conseq_recipe.count_steps(triples, texts, data, epochs) for epochs in (1.0, 1.5, 2.0)] == [2, 3, 4]
+    triples.target_limit = 1
+    with pytest.raises(ValueError, match="of 3 texts none has a target to learn"):
+        conseq_recipe.count_steps(triples, texts, data, 1.0)
+
+
 def test_nothing_selected_is_said(config, finished, tmp_path):
     whole, _ = finished
     nothing = dataclasses.replace(config, selection=SelectionConfig(candidate_ratio=0.01, reference_ratio=0.01))
@@ -153,8 +201,10 @@ def test_nothing_selected_is_said(config, finished, tmp_path):
         conseq_recipe.select(nothing, tmp_path, whole / "quals.jsonl", lambda line: None)
 
 
-def test_the_trained_model_searches_as_the_one_it_came_from(config, finished, tmp_path):
+def test_the_trained_model_says_how_it_is_to_be_searched(config, finished, tmp_path):
     whole, _ = finished
+    own = [json.loads((whole / "model" / name).read_text()) for name in ("config.json", "generation_config.json")]
+    assert conventions(*own).search == config.evaluation.search()
     shutil.copytree(whole / "model", tmp_path / "model")
     cnndm = SearchConfig(4, 1, min_length=55, max_length=140, length_penalty=2.0, no_repeat_ngram_size=3)
     conseq_recipe.keep_conventions(tmp_path / "model", Conventions(True, 0, cnndm))
@@ -180,6 +230,9 @@ def test_rows_with_one_target_too_long_are_left_out(config):
     [
         ({"kind": "mle"}, "kind is 'mle'"),
         ({"epochs": 0.0}, "epochs is 0.0"),
+        ({"epochs": float("inf")}, "epochs is inf"),
+        ({"evaluation": EvaluationConfig(batch_size=0)}, "evaluation.batch_size is 0"),
+        ({"scoring": ScoringConfig(summary_score="x")}, "scoring.summary_score is 'x'"),
         ({"selection": SelectionConfig(candidate_ratio=1.5)}, "selection.candidate_ratio is 1.5"),
         ({"candidates": CandidateConfig(samples=0)}, "candidates.samples is 0"),
         ({"data": DataConfig(train="gazette:train")}, "candidates.rows is 0"),

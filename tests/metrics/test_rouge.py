@@ -2,7 +2,7 @@
 
 import pytest
 
-from quals_jax.metrics.rouge import Rouge, rouge
+from quals_jax.metrics.rouge import SMALLEST_PARALLEL, Rouge, processes_for, rouge
 
 
 def test_values_by_hand():
@@ -22,7 +22,9 @@ def test_empty_summaries_and_stems():
 def test_processes_change_nothing():
     references = [f"story number {number} of many" for number in range(100)]
     summaries = [f"number {number} of stories" for number in range(100)]
-    assert rouge(references, summaries, processes=2) == rouge(references, summaries, processes=1)
+    with processes_for(SMALLEST_PARALLEL) as pool, processes_for(1) as none:
+        assert none is None
+        assert rouge(references, summaries, pool=pool) == rouge(references, summaries)
 
 
 def test_lists_of_unequal_length_are_refused():
