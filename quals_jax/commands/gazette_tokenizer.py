@@ -8,10 +8,10 @@ from pathlib import Path
 
 from quals_jax.gazette import all_kinds, names
 from quals_jax.gazette.template import Template
+from quals_jax.tokenizer import CONNECTOR, SPECIAL_TOKENS, Tokenizer
 
-CONNECTOR = " strutConnector"
-SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>")
 VOCABULARY = 2560
+POSITIONS = 512  # of the embedded models
 
 
 def corpus() -> list[str]:
@@ -44,11 +44,12 @@ def _forms(text: str) -> tuple[str, ...]:
     return capital, " " + text, " " + capital
 
 
-def build(vocabulary: int = VOCABULARY):
-    """A `tokenizers.Tokenizer`; the connector is its last entry, and no text is ever cut into it."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+def build(vocabulary: int = VOCABULARY) -> Tokenizer:
+    """The tokenizer; the connector is its last entry, and no text is ever cut into it."""
+    from tokenizers import Tokenizer as Pieces
+    from tokenizers import models, pre_tokenizers, trainers
 
-    learner = Tokenizer(models.BPE())
+    learner = Pieces(models.BPE())
     learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     learner.train_from_iterator(
         corpus(),
@@ -61,31 +62,17 @@ def build(vocabulary: int = VOCABULARY):
     )
     learned = json.loads(learner.to_str())["model"]
     entries = dict(learned["vocab"])
-    entries["Ġ" + CONNECTOR.strip()] = len(entries)
-    tokenizer = Tokenizer(models.BPE(vocab=entries, merges=[tuple(merge) for merge in learned["merges"]]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([token for token in SPECIAL_TOKENS])
-    return tokenizer
+    connector_id = len(entries)
+    entries["Ġ" + CONNECTOR.strip()] = connector_id
+    merges = [tuple(merge) for merge in learned["merges"]]
+    return Tokenizer(entries, merges, connector_id=connector_id, max_source_tokens=POSITIONS - 1)
 
 
 def save(folder: Path) -> int:
     """Writes the tokenizer's files; the number of its entries, of which the last is the connector."""
     tokenizer = build()
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    tokenizer.model.save(str(folder))  # vocab.json and merges.txt
-    settings = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": "<s>",
-        "pad_token": "<pad>",
-        "eos_token": "</s>",
-        "unk_token": "<unk>",
-        "clean_up_tokenization_spaces": False,
-        "model_max_length": 512,
-    }
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
-    return tokenizer.get_vocab_size()
+    tokenizer.save(folder)
+    return tokenizer.size
 
 
 def main(arguments: list[str]) -> int:
