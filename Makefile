@@ -44,7 +44,7 @@ bench: $(TRAIN)
 	$(BIN)/python benchmarks/decode.py
 
 soak: $(TEST)
-	$(BIN)/python -m pytest tests/soak
+	$(BIN)/python -m pytest --run-soak tests/soak
 
 clean:
 	rm -rf out work build

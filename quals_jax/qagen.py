@@ -14,7 +14,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from quals_jax import parallel
-from quals_jax.data.batching import PAIR_BUCKETS, SOURCE_BUCKETS, bucket, pad
+from quals_jax.data.batching import PAIR_BUCKETS, SOURCE_BUCKETS, bucket, pad, padded_length
 from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig, diverse_beam_search
 from quals_jax.models.bart import Bart, Memory, init_cache
 from quals_jax.pairs import QAPair, split_pair
@@ -198,7 +198,7 @@ class QAGen:
             (
                 self._source_bucket(sources[number]),
                 bucket(len(tokens), PAIR_BUCKETS),
-                min(bucket(max(map(len, tokens)), TARGET_BUCKETS), self.config.max_position_embeddings),
+                padded_length(max(map(len, tokens)), TARGET_BUCKETS, self.config.max_position_embeddings),
             )
             for number, _, tokens in tasks
         ]
@@ -256,7 +256,7 @@ class QAGen:
 
     def _source_bucket(self, source: list[int]) -> int:
         """What a text is padded to."""
-        return min(bucket(len(source), SOURCE_BUCKETS), self.config.max_position_embeddings)
+        return padded_length(len(source), SOURCE_BUCKETS, self.config.max_position_embeddings)
 
     def _pairs(self, hypotheses: Hypotheses) -> list[QAPair]:
         """The hypotheses of one row [beam, ...] as pairs."""

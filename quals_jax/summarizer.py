@@ -14,7 +14,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Int
 
 from quals_jax import parallel
-from quals_jax.data.batching import SOURCE_BUCKETS, bucket, pad
+from quals_jax.data.batching import SOURCE_BUCKETS, pad, padded_length
 from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig, diverse_beam_search
 from quals_jax.decoding.sampling import Samples, SamplingConfig, sample_keys, top_k_sample
 from quals_jax.models.bart import Bart, init_cache
@@ -235,7 +235,7 @@ class Summarizer:
     def _texts(self, documents: Sequence[str], run: Callable) -> list[list[str]]:
         """The texts of every document's sequences; rows of one length go through `run(sources, rows, shape)` together."""
         sources = [ids for ids, _ in self.tokenizer.encode_batch(documents)]
-        shapes = [(min(bucket(len(ids), SOURCE_BUCKETS), self.config.max_position_embeddings),) for ids in sources]
+        shapes = [(padded_length(len(ids), SOURCE_BUCKETS, self.config.max_position_embeddings),) for ids in sources]
         results: list[list[str]] = [[] for _ in documents]
         for rows, found in parallel.in_batches(shapes, self._rows, partial(run, sources)):
             for place, row in enumerate(rows):

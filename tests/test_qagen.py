@@ -43,11 +43,23 @@ def test_generated_pairs_are_all_beams_best_first(qagen):
 
 
 def test_pairs_beyond_the_largest_bucket_get_the_numbers_of_pairs_alone(qagen):
-    pairs = _pairs(qagen, 70)
+    pairs = _pairs(qagen, 245)
     (together,) = qagen.score(["the cat sat"], [pairs])
-    for place in (0, 9, 10, 59, 60, 69):
+    for place in (0, 19, 20, 239, 240, 244):
         ((alone,),) = qagen.score(["the cat sat"], [[pairs[place]]])
         np.testing.assert_allclose(together[place], alone, atol=1e-5)
+
+
+def test_a_document_is_encoded_once_for_the_pairs_of_seven_summaries(qagen, monkeypatch):
+    rows = []
+
+    def count(params, ids, targets):
+        rows.extend(text for text in np.asarray(ids) if (text != 1).any())
+        return np.zeros(targets.shape, np.float32)
+
+    monkeypatch.setattr(qagen, "_score", count)
+    qagen.score(["the cat sat", "a dog"], [_pairs(qagen, 70), _pairs(qagen, 3)])
+    assert len(rows) == 2
 
 
 def test_logits_in_slices_are_the_logits_at_once(qagen, folder, monkeypatch):

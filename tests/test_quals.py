@@ -163,7 +163,7 @@ def test_the_same_functions_run_under_pmap(tiny_folder):
 
     from flax import nnx
 
-    from quals_jax.qagen import score_rows
+    from quals_jax.qagen import score_rows, search_rows
 
     graph, params = nnx.split(load_checkpoint(tiny_folder).model)
     ids = np.arange(4, 4 + 2 * 64).reshape(2, 1, 64).astype(np.int32) % 200 + 4
@@ -173,6 +173,13 @@ def test_the_same_functions_run_under_pmap(tiny_folder):
         np.testing.assert_allclose(
             mapped[row], jax.jit(partial(score_rows, graph))(params, ids[row], targets[row]), atol=1e-5
         )
+    search = partial(search_rows, graph, SearchConfig(num_beams=4, min_length=2, max_length=6))
+    active = np.ones((2, 1), bool)
+    mapped = jax.pmap(search, in_axes=(None, 0, 0), devices=jax.devices()[:2])(params, ids, active)
+    for row in range(2):
+        alone = jax.jit(search)(params, ids[row], active[row])
+        np.testing.assert_array_equal(mapped.tokens[row], alone.tokens)
+        np.testing.assert_allclose(mapped.beam_logprobs[row], alone.beam_logprobs, atol=1e-5)
 
 
 def test_a_stream_gives_what_lists_give(tiny, scored):
