@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from quals_jax.checkpoints.errors import CheckpointError
+from quals_jax.checkpoints.errors import CheckpointError, naming, shown
 from quals_jax.checkpoints.fairseq import load_fairseq
 from quals_jax.checkpoints.huggingface import export, fill, load_huggingface, save_huggingface
 from quals_jax.models.bart import Bart, BartConfig
-from quals_jax.tokenizer import CONNECTOR, CONNECTOR_ID, FAIRSEQ_FILES, MAX_SOURCE_TOKENS, Tokenizer
+from quals_jax.tokenizer import CONNECTOR, CONNECTOR_ID, MAX_SOURCE_TOKENS, Tokenizer
 
 __all__ = ["Checkpoint", "CheckpointError", "ModelSettings", "export", "fill", "load_checkpoint", "save_huggingface"]
 
@@ -33,12 +33,35 @@ class ModelSettings:
     connector_id: int = CONNECTOR_ID
     max_source_tokens: int = MAX_SOURCE_TOKENS
 
+    def __post_init__(self):
+        whole = [type(value) is int for value in (self.connector_id, self.max_source_tokens)]
+        self._require("source_bos", isinstance(self.source_bos, bool), "true or false")
+        self._require("connector", isinstance(self.connector, str) and self.connector != "", "a text that is not empty")
+        self._require("connector_id", whole[0] and self.connector_id >= 0, "an id, a whole number")
+        self._require("max_source_tokens", whole[1] and self.max_source_tokens >= 2, "a whole number, at least 2")
+
+    def _require(self, name: str, holds: bool, wanted: str) -> None:
+        if not holds:
+            raise CheckpointError(f"{name} of the quals_jax block is {shown(getattr(self, name))}; it must be {wanted}")
+
     @classmethod
-    def from_dict(cls, values: dict) -> ModelSettings:
+    def from_dict(cls, values: dict, *, vocab_size: int | None = None) -> ModelSettings:
+        """The settings in a `quals_jax` block, for a model with so many rows.
+
+        Raises:
+            CheckpointError: naming the field that is unknown or cannot be.
+        """
+        if not isinstance(values, dict):
+            raise CheckpointError(
+                f"quals_jax is {shown(values)}; it must be an object with {', '.join(cls.__dataclass_fields__)}"
+            )
         unknown = [name for name in values if name not in cls.__dataclass_fields__]
         if unknown:
-            raise CheckpointError(f"config.json: the quals_jax block has unknown fields: {', '.join(unknown)}")
-        return cls(**values)
+            raise CheckpointError(f"the quals_jax block has unknown fields: {', '.join(unknown)}")
+        settings = cls(**values)
+        if "connector_id" in values and vocab_size is not None:
+            settings._require("connector_id", settings.connector_id < vocab_size, f"less than vocab_size, {vocab_size}")
+        return settings
 
     def to_dict(self) -> dict:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -84,20 +107,18 @@ def load_checkpoint(
     extra: dict = {}
     if fairseq_file:
         settings = settings or ModelSettings()
-        pieces = _tokenizer(tokenizer_folder, settings)
-        # A dictionary beside the file says how many rows count; another kind of tokenizer does not.
-        known = pieces.size if (tokenizer_folder / FAIRSEQ_FILES[0]).exists() else None
-        config, tensors = load_fairseq(fairseq_file, dictionary_size=known)
+        pieces = _tokenizer(tokenizer_folder, settings, fairseq_first=True)
+        config, tensors = load_fairseq(fairseq_file, dictionary_size=pieces.dictionary_size)
     else:
         config, tensors, extra = load_huggingface(folder)
-        settings = settings or ModelSettings.from_dict(extra.get("quals_jax", {}))
+        with naming(folder / "config.json"):
+            settings = settings or ModelSettings.from_dict(extra.get("quals_jax", {}), vocab_size=config.vocab_size)
         pieces = _tokenizer(tokenizer_folder, settings)
     try:
         model = fill(config, tensors, dtype=DTYPES[dtype], remat=remat)
     except CheckpointError as error:
-        raise CheckpointError(
-            f"{fairseq_file or folder}: the weights do not fit the configuration", error.problems
-        ) from None
+        raise error.of(fairseq_file or folder) from None
+    _fit(pieces, config.vocab_size, tokenizer_folder)
     # A smaller model reads less than BART: texts are cut, and flagged, at what it has positions for.
     room = config.max_position_embeddings - settings.source_bos
     settings = replace(settings, max_source_tokens=min(settings.max_source_tokens, room))
@@ -115,15 +136,34 @@ def fingerprint(tensors: dict[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def _tokenizer(folder: Path, settings: ModelSettings) -> Tokenizer:
-    return Tokenizer.from_pretrained(folder, **settings.to_dict())
+def _tokenizer(folder: Path, settings: ModelSettings, **which) -> Tokenizer:
+    return Tokenizer.from_pretrained(folder, **which, **settings.to_dict())
+
+
+def _fit(pieces: Tokenizer, rows: int, folder: Path) -> None:
+    """Leaves out the tokenizer's `<mask>` where the model has no row for it, as in the hub's bart-large-xsum and -cnn.
+
+    Raises:
+        CheckpointError: if fairseq's dictionary is another than the model's, such as the beginning of it.
+    """
+    entries = pieces.dictionary_size
+    if rows == entries:
+        pieces.size = rows
+    if pieces.exact and rows not in (entries, entries + 1):
+        raise CheckpointError(
+            f"{folder}: dict.txt has {entries} entries, and the model {rows}; they do not belong together"
+        )
 
 
 def _locate(path: str | Path) -> Path:
     """The path itself, or where the hub's files of that id lie."""
-    local = Path(path).expanduser()
-    if local.exists():
-        return local
+    local = Path(path)
+    try:
+        local = local.expanduser()
+        if local.exists():
+            return local
+    except (OSError, RuntimeError, ValueError):
+        pass  # no path at all: too long, or of a user who does not exist
     text = str(path)
     if (
         text.startswith((".", "/", "~"))

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from quals_jax.checkpoints import torch_pickle
-from quals_jax.checkpoints.errors import CheckpointError
-from quals_jax.checkpoints.huggingface import SHARED
+from quals_jax.checkpoints.errors import PLAIN, CheckpointError, naming, shown
+from quals_jax.checkpoints.huggingface import SHARED, misfits, state_dict
 from quals_jax.checkpoints.torch_pickle import Record
 from quals_jax.models.bart import BartConfig
 
@@ -60,109 +60,117 @@ def load_fairseq(path: Path, *, dictionary_size: int | None = None) -> tuple[Bar
     """Configuration and tensors of a fairseq file.
 
     fairseq: a pretrained BART has a row more than its dictionary (`<mask>`), and the released code drops it: with a dictionary one
-    entry smaller than the table, or without a dictionary and 50,265 rows, so do we.
+    entry smaller than the table, or 50,265 rows of which no dictionary knows, so do we.
 
     Raises:
         CheckpointError: if the file holds no BART that this model can be; all that is wrong with it at once.
     """
-    contents = torch_pickle.load(path)
-    state = contents.get("model") if isinstance(contents, dict) else None
-    if not isinstance(state, dict):
-        raise CheckpointError(f"{path}: holds no 'model'; a fairseq checkpoint does")
-    described = _architecture(contents)
-    if described is None:
-        raise CheckpointError(f"{path}: says nothing of its architecture (neither 'args' nor 'cfg')")
-    try:
-        tensors = _renamed(state)
+    with naming(path):
+        contents = torch_pickle.load(path)
+        if not isinstance(contents, dict) or not isinstance(contents.get("model"), dict):
+            raise CheckpointError("holds no 'model'; a fairseq checkpoint does")
+        described = _architecture(contents)
+        if described is None:
+            raise CheckpointError("says nothing of its architecture (neither 'args' nor 'cfg')")
+        tensors, problems = _renamed(state_dict(contents["model"]))
         rows = tensors[SHARED].shape[0]
-        if rows - 1 == dictionary_size or (dictionary_size is None and rows == PRETRAINED_ROWS):
+        if rows - 1 == dictionary_size or (rows == PRETRAINED_ROWS != dictionary_size):
             tensors[SHARED] = tensors[SHARED][:-1]
-        return _config(described, tensors[SHARED].shape[0]), tensors
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}", None if len(error.problems) < 2 else error.problems) from None
+        values = _with_sizes(described)
+        problems = _unlike_bart(values) + problems
+        try:
+            config = _config(values, tensors[SHARED].shape[0])
+        except ValueError as error:
+            raise CheckpointError("is no BART that can be loaded", [*problems, str(error)]) from None
+        if problems:
+            raise CheckpointError("is no BART that can be loaded", problems + misfits(config, tensors))
+        return config, tensors
 
 
 def _architecture(contents: dict) -> dict | None:
-    """What the file says of its model: an argparse Namespace, or (newer) an omegaconf tree."""
-    args = contents.get("args")
-    if isinstance(args, Record) and isinstance(args.state, dict):
-        return args.state
-    cfg = contents.get("cfg")
-    model = _plain(cfg)
-    model = model.get("model") if isinstance(model, dict) else None
-    if isinstance(model, Record):
-        model = model.state
-    return model if isinstance(model, dict) else None
+    """What the file says of its model: an argparse Namespace, or (newer) an omegaconf tree; or None.
+
+    Names and plain values only: of anything else, which may be a tangle of lists that hold each other, its kind is left.
+    """
+    model = contents.get("args")
+    if not isinstance(model, Record):
+        tree = _inside(contents.get("cfg"))
+        model = _inside(tree.get("model")) if isinstance(tree, dict) else None
+    values = _inside(model)
+    if not isinstance(values, dict):
+        return None
+    leaves = {name: _inside(value) for name, value in values.items() if type(name) is str}
+    return {name: value if type(value) in PLAIN else shown(value) for name, value in leaves.items()}
 
 
-def _plain(value, depth: int = 0):
-    """An omegaconf node as plain values; what is nested too deep to be a configuration stays as it is."""
-    if depth > 20:
-        return value
-    if isinstance(value, Record) and isinstance(value.state, dict):
-        if "_val" in value.state:
-            return value.state["_val"]
-        if "_content" in value.state:
-            return _plain(value.state["_content"], depth + 1)
-        return value
-    if isinstance(value, dict):
-        return {key: _plain(item, depth + 1) for key, item in value.items()}
-    return value
-
-
-def _config(described: dict, vocab_size: int) -> BartConfig:
-    base = next(
-        (
-            sizes
-            for name, sizes in ARCHITECTURES.items()
-            if str(described.get("arch") or described.get("_name")) == name
-        ),
-        {},
+def _inside(node):
+    """What a Namespace or an omegaconf node holds (a dict of nodes, or a value); anything else is itself."""
+    if not isinstance(node, Record):
+        return node
+    state = node.state
+    return (
+        next((state[name] for name in ("_val", "_content") if name in state), state)
+        if isinstance(state, dict)
+        else None
     )
+
+
+def _with_sizes(described: dict) -> dict:
+    """What the file says, with the sizes that its architecture implies."""
+    base = ARCHITECTURES.get(described.get("arch") or described.get("_name"), {})
     values = {}
     for side in ("encoder", "decoder") if base else ():
         values |= {f"{side}_layers": base["layers"], f"{side}_attention_heads": base["heads"]}
     values |= {name: size for name, size in base.items() if name not in ("layers", "heads")}
-    values |= {name: value for name, value in described.items() if value is not None}
+    return values | {name: value for name, value in described.items() if value is not None}
+
+
+def _unlike_bart(values: dict) -> list[str]:
+    """What the file says that is not so of this BART."""
     problems = [
-        f"{name} is {values[name]!r}; this BART has {wanted!r}"
+        f"{name} is {shown(values[name])}; this BART has {wanted!r}"
         for name, wanted in REQUIRED.items()
         if values.get(name) is not None and values[name] != wanted
     ]
     for first, second in (("encoder_embed_dim", "decoder_embed_dim"), ("max_source_positions", "max_target_positions")):
-        if values.get(first) != values.get(second, values.get(first)):
-            problems.append(f"{first} is {values[first]!r} and {second} {values[second]!r}; they must be equal")
-    if problems:
-        raise CheckpointError("is no BART that can be loaded", problems)
+        one, other = values.get(first), values.get(second)
+        if None not in (one, other) and one != other:
+            problems.append(f"{first} is {shown(one)} and {second} {shown(other)}; they must be equal")
+    return problems
+
+
+def _config(values: dict, vocab_size: int) -> BartConfig:
     found = {ours: values[theirs] for ours, theirs in FIELDS.items() if theirs in values}
     found["activation_dropout"] = values.get("activation_dropout") or values.get("relu_dropout") or 0.0
     found["scale_embedding"] = not values.get("no_scale_embedding", True)
-    try:
-        return BartConfig.from_dict(found | {"vocab_size": vocab_size})
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(str(error)) from None
+    return BartConfig.from_dict(found | {"vocab_size": vocab_size})
 
 
-def _renamed(state: dict) -> dict[str, np.ndarray]:
-    """The tensors under Hugging Face's names, as float32, the embedding once."""
-    strangers = [f"{name} is no tensor" for name, array in state.items() if not isinstance(array, np.ndarray)]
-    if strangers:
-        raise CheckpointError("holds other things than tensors", strangers)
-    tables = {name: state[name] for name in TIED if name in state}
+def _renamed(state: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The tensors under Hugging Face's names, as float32, the embedding once; and what is wrong with them.
+
+    Raises:
+        CheckpointError: if there is no embedding.
+    """
+    tables = {name: state[name] for name in TIED if name in state and state[name].ndim == 2}
     if not tables:
-        raise CheckpointError("holds no embedding (encoder.embed_tokens.weight)")
+        raise CheckpointError("holds no embedding (encoder.embed_tokens.weight, a matrix)")
     first = next(iter(tables))
-    differing = [f"{name} differs from {first}" for name in tables if not np.array_equal(tables[name], tables[first])]
-    if differing:
-        raise CheckpointError("embeddings that BART ties differ", differing)
+    differing = [name for name in TIED if name in state and not np.array_equal(state[name], state[first])]
+    problems = [f"{name} differs from {first}, to which BART ties it" for name in differing]
     tensors = {SHARED: np.asarray(tables[first], np.float32)}
     for name, array in state.items():
         if name in TIED or IGNORED.fullmatch(name):
             continue
         array = np.asarray(array, np.float32)
-        if joined := re.fullmatch(r"(.*)\.in_proj_(weight|bias)", name):  # older files: query, key and value in one
+        joined = re.fullmatch(r"(.*)\.in_proj_(weight|bias)", name)  # older files: query, key and value in one
+        if not joined:
+            tensors[f"model.{name}"] = array
+        elif array.ndim == 0 or len(array) % 3:
+            problems.append(
+                f"{name} has shape {list(array.shape)}; its first axis must be three times the model's width"
+            )
+        else:
             for part, slice in zip("qkv", np.split(array, 3), strict=True):
                 tensors[f"model.{joined[1]}.{part}_proj.{joined[2]}"] = slice
-        else:
-            tensors[f"model.{name}"] = array
-    return tensors
+    return tensors, problems

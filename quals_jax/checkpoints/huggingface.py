@@ -6,12 +6,13 @@ import json
 import re
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 from flax import nnx
 
-from quals_jax.checkpoints.errors import CheckpointError
+from quals_jax.checkpoints.errors import CheckpointError, naming, shown
 from quals_jax.models.bart import Bart, BartConfig
 
 # Last part of a parameter's path -> (last part of the tensor's name, whether the matrix is stored transposed).
@@ -26,6 +27,7 @@ TIED = ("model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight"
 SHARED = "model.shared.weight"
 LOGITS_BIAS = "final_logits_bias"
 DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
+PART = re.compile(r"[\w.-]+\.(safetensors|bin)")
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
@@ -54,9 +56,12 @@ def fill(config: BartConfig, tensors: dict[str, np.ndarray], *, dtype=jnp.float3
     Raises:
         CheckpointError: listing every tensor that is missing, of the wrong shape, or not one of BART's.
     """
-    model = nnx.eval_shape(lambda: Bart(config, rngs=nnx.Rngs(0), dtype=dtype, remat=remat))
+    if config.encoder_layers + config.decoder_layers > len(tensors):  # each has many; a model of millions takes forever
+        layers = f"{config.encoder_layers} + {config.decoder_layers}"
+        raise CheckpointError(f"the configuration has {layers} layers, and there are only {len(tensors)} tensors")
+    model = nnx.eval_shape(lambda: Bart(config, rngs=_OneKey(), dtype=dtype, remat=remat))
     graph, state = nnx.split(model)
-    left, problems = _one_table(_prefixed(tensors)), []
+    left, problems = _one_table(_prefixed(tensors))
     filled = []
     for path, variable in nnx.to_flat_state(state):
         name, transposed = tensor_name(path)
@@ -78,28 +83,55 @@ def fill(config: BartConfig, tensors: dict[str, np.ndarray], *, dtype=jnp.float3
     return nnx.merge(graph, nnx.from_flat_state(filled))
 
 
+class _OneKey:
+    """Random keys where no number is ever drawn: `nnx.Rngs` counts, and under `eval_shape` that takes quadratic time."""
+
+    def params(self):
+        return jax.random.key(0)
+
+
+def misfits(config: BartConfig, tensors: dict[str, np.ndarray]) -> list[str]:
+    """What is wrong with the tensors, for a file that cannot be used anyway."""
+    try:
+        fill(config, tensors)
+    except CheckpointError as error:
+        return error.problems
+    return []
+
+
+def state_dict(values) -> dict[str, np.ndarray]:
+    """What a PyTorch file holds, if it is tensors by name.
+
+    Raises:
+        CheckpointError: if it is anything else.
+    """
+    if not isinstance(values, dict):
+        raise CheckpointError("holds no state dict")
+    strangers = [
+        f"{shown(name)} is no tensor with a name"
+        for name, array in values.items()
+        if type(name) is not str or not isinstance(array, np.ndarray)
+    ]
+    if strangers:
+        raise CheckpointError("holds other things than tensors", strangers)
+    return dict(values)
+
+
 def _prefixed(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Names with `model.` in front, as BartForConditionalGeneration has them and a bare BartModel has not."""
     bare = ("encoder.", "decoder.", "shared.")
     return {("model." + name if name.startswith(bare) else name): array for name, array in tensors.items()}
 
 
-def _one_table(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The tensors with the embedding under one name.
-
-    Raises:
-        CheckpointError: if two of its names hold different values: this model ties them.
-    """
+def _one_table(tensors: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The tensors with the embedding under one name; and which of its names hold something else, which this model cannot."""
     tables = {name: tensors.pop(name) for name in (SHARED, *TIED) if name in tensors}
     if not tables:
-        return tensors
+        return tensors, []
     first = next(iter(tables))
     differing = [name for name in tables if not np.array_equal(tables[name], tables[first])]
-    if differing:
-        raise CheckpointError(
-            "embeddings that BART ties differ", [f"{name} differs from {first}" for name in differing]
-        )
-    return tensors | {SHARED: tables[first]}
+    problems = [f"{name} differs from {first}, to which BART ties it" for name in differing]
+    return tensors | {SHARED: tables[first]}, problems
 
 
 def load_huggingface(folder: Path) -> tuple[BartConfig, dict[str, np.ndarray], dict]:
@@ -108,15 +140,15 @@ def load_huggingface(folder: Path) -> tuple[BartConfig, dict[str, np.ndarray], d
     Raises:
         CheckpointError: naming the file that is missing, unreadable or not of a BART.
     """
-    extra = read_json(folder / "config.json")
-    if extra.get("model_type", "bart") != "bart":
-        raise CheckpointError(
-            f"{folder / 'config.json'}: model_type is {extra['model_type']!r}; only bart can be loaded"
-        )
-    try:
-        config = BartConfig.from_dict(extra)
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{folder / 'config.json'}: {error}") from None
+    path = folder / "config.json"
+    extra = read_json(path)
+    with naming(path):
+        if extra.get("model_type", "bart") != "bart":
+            raise CheckpointError(f"model_type is {shown(extra['model_type'])}; only bart can be loaded")
+        try:
+            config = BartConfig.from_dict(extra)
+        except ValueError as error:
+            raise CheckpointError(str(error)) from None
     return config, _read_weights(folder), extra
 
 
@@ -126,14 +158,15 @@ def read_json(path: Path) -> dict:
     Raises:
         CheckpointError: if there is none.
     """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: there is no such file") from None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read as JSON ({error})") from None
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path}: holds no JSON object")
+    with naming(path):
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise CheckpointError("there is no such file") from None
+        except (ValueError, RecursionError) as error:
+            raise CheckpointError(f"cannot be read as JSON ({error})") from None
+        if not isinstance(values, dict):
+            raise CheckpointError("holds no JSON object")
     return values
 
 
@@ -143,11 +176,14 @@ def _read_weights(folder: Path) -> dict[str, np.ndarray]:
         if not path.exists():
             continue
         if name.endswith(".index.json"):
-            parts = sorted(set(read_json(path).get("weight_map", {}).values()))
-            if not parts or any(not re.fullmatch(r"[\w.-]+", str(part)) for part in parts):
-                raise CheckpointError(f"{path}: weight_map names no files beside it")
+            weights = read_json(path).get("weight_map")
+            parts = list(weights.values()) if isinstance(weights, dict) else []
+            if not parts or any(not isinstance(part, str) or not PART.fullmatch(part) for part in parts):
+                raise CheckpointError(
+                    f"{path}: weight_map names no weights beside it; it must give every tensor's file"
+                )
             tensors: dict[str, np.ndarray] = {}
-            for part in parts:
+            for part in sorted(set(parts)):
                 tensors |= read_tensors(folder / part)
             return tensors
         return read_tensors(path)
@@ -160,25 +196,18 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
     Raises:
         CheckpointError: naming the file, if it is truncated or not what it should be.
     """
-    if path.suffix == ".safetensors":
+    with naming(path):
+        if path.suffix != ".safetensors":
+            from quals_jax.checkpoints import torch_pickle
+
+            return state_dict(torch_pickle.load(path))
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
         try:
             return load_file(path)
         except (OSError, SafetensorError, ValueError, KeyError) as error:
-            raise CheckpointError(f"{path}: cannot be read as safetensors ({error})") from None
-    from quals_jax.checkpoints import torch_pickle
-
-    tensors = torch_pickle.load(path)
-    if not isinstance(tensors, dict):
-        raise CheckpointError(f"{path}: holds no state dict")
-    strangers = [str(name) for name, array in tensors.items() if not isinstance(array, np.ndarray)]
-    if strangers:
-        raise CheckpointError(
-            f"{path}: holds other things than tensors", [f"{name} is no tensor" for name in strangers]
-        )
-    return tensors
+            raise CheckpointError(f"cannot be read as safetensors ({error})") from None
 
 
 def save_huggingface(

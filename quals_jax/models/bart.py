@@ -10,6 +10,7 @@ model (width), vocab. Masks are True where a position may be attended to.
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 from dataclasses import dataclass
 
 import jax
@@ -23,6 +24,20 @@ ACTIVATIONS = {
     "gelu_new": lambda x: jax.nn.gelu(x, approximate=True),
     "relu": jax.nn.relu,
 }
+# The least and the most that a size may be. A text needs a start, a piece and an end; the rest is what no BART exceeds.
+SIZES = {
+    "vocab_size": (4, 10**6),
+    "d_model": (1, 10**5),
+    "encoder_layers": (1, 200),
+    "decoder_layers": (1, 200),
+    "encoder_attention_heads": (1, 10**5),
+    "decoder_attention_heads": (1, 10**5),
+    "encoder_ffn_dim": (1, 10**6),
+    "decoder_ffn_dim": (1, 10**6),
+    "max_position_embeddings": (3, 10**6),
+}
+IDS = ("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id")
+RATES = ("dropout", "attention_dropout", "activation_dropout")
 
 
 @dataclass(frozen=True)
@@ -50,26 +65,37 @@ class BartConfig:
     decoder_start_token_id: int = 2
 
     def __post_init__(self):
-        for heads in ("encoder_attention_heads", "decoder_attention_heads"):
-            if self.d_model % getattr(self, heads):
-                raise ValueError(f"d_model is {self.d_model}; it must be a multiple of {heads}, {getattr(self, heads)}")
-        if self.activation_function not in ACTIVATIONS:
-            known = ", ".join(ACTIVATIONS)
-            raise ValueError(f"activation_function is {self.activation_function!r}; it must be one of {known}")
-        for rate in ("dropout", "attention_dropout", "activation_dropout"):
-            if not 0 <= getattr(self, rate) < 1:
-                raise ValueError(f"{rate} is {getattr(self, rate)}; it must be at least 0 and less than 1")
+        """Raises a ValueError for the first field that no model can be made of: these values come from files."""
+        for name, (least, most) in SIZES.items():
+            self._require(name, _is_whole(getattr(self, name), least, most), f"a whole number from {least} to {most}")
+        last = self.vocab_size - 1
+        for name in IDS:
+            self._require(name, _is_whole(getattr(self, name), 0, last), f"an id, a whole number from 0 to {last}")
+        for name in ("encoder_attention_heads", "decoder_attention_heads"):
+            heads = getattr(self, name)
+            self._require("d_model", self.d_model % heads == 0, f"a multiple of {name}, {heads}")
+        for name in RATES:
+            rate = getattr(self, name)
+            self._require(name, _is_number(rate) and 0 <= rate < 1, "at least 0 and less than 1")
+        self._require("init_std", _is_number(self.init_std) and 0 <= self.init_std < 100, "a number from 0 to 100")
+        self._require("scale_embedding", isinstance(self.scale_embedding, bool), "true or false")
+        known = isinstance(self.activation_function, str) and self.activation_function in ACTIVATIONS
+        self._require("activation_function", known, f"one of {', '.join(ACTIVATIONS)}")
+
+    def _require(self, name: str, holds: bool, wanted: str) -> None:
+        if not holds:
+            raise ValueError(f"{name} is {reprlib.repr(getattr(self, name))}; it must be {wanted}")
 
     @classmethod
     def from_dict(cls, values: dict) -> BartConfig:
         """The configuration in the contents of a `config.json`; keys that the model has no use for are ignored.
 
         Raises:
-            ValueError: if a size is missing, naming all that are.
+            ValueError: if a size is missing, naming all that are, or a value cannot be.
         """
         fields = {field.name: field for field in dataclasses.fields(cls)}
         missing = [
-            name for name, field in fields.items() if field.default is dataclasses.MISSING and name not in values
+            name for name, field in fields.items() if field.default is dataclasses.MISSING and values.get(name) is None
         ]
         if missing:
             raise ValueError(f"the configuration lacks {', '.join(missing)}")
@@ -351,6 +377,14 @@ class Dropout:
             return array
         kept = jax.random.bernoulli(jax.random.fold_in(self.key, self.uses), 1 - rate, array.shape)
         return jnp.where(kept, array / (1 - rate), 0).astype(array.dtype)
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)  # Python's True is 1; a file's is not
+
+
+def _is_whole(value, least: int, most: int) -> bool:
+    return _is_number(value) and isinstance(value, int) and least <= value <= most
 
 
 def _fold(key, number: int):

@@ -1,12 +1,14 @@
 """Whole checkpoints: every layout gives the same weights, and everything wrong with one is said at once."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from quals_jax.checkpoints import CheckpointError, export, fill, load_checkpoint, save_huggingface
 from quals_jax.checkpoints.huggingface import load_huggingface
+from quals_jax.tokenizer import FAIRSEQ_FILES
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,89 @@ def test_another_architecture_is_refused_with_all_reasons(shared, monkeypatch):
     with pytest.raises(CheckpointError, match="2 problems") as caught:
         fairseq.load_fairseq("model.pt")
     assert len(caught.value.problems) == 2
+    # And with what is wrong with the tensors.
+    del contents["model"]["encoder.layers.0.fc1.bias"]
+    contents["model"]["decoder.embed_tokens.weight"] = np.zeros((50264, 32), np.float32)
+    contents["model"]["encoder.layers.0.fc2.bias"] = np.zeros(3, np.float32)
+    with pytest.raises(CheckpointError, match=r"model\.pt: .*5 problems.*and 2 more") as caught:
+        fairseq.load_fairseq("model.pt")
+    for part in (
+        "encoder_normalize_before",
+        "decoder_embed_dim",
+        "decoder.embed_tokens",
+        "fc1.bias is missing",
+        "fc2.bias has",
+    ):
+        assert sum(part in problem for problem in caught.value.problems) == 1
+
+
+def write_hub_tokenizer(folder, bpe):
+    """The one of facebook/bart-large: fairseq's ids in vocab.json, with `madeupword`s and `<mask>` as entry 50,264."""
+    names = {str(number): piece for piece, number in json.loads((bpe / "encoder.json").read_text()).items()}
+    lines = [line.split(" ")[0] for line in (bpe / "dict.txt").read_text().splitlines()]
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", *(names.get(line, line) for line in lines), "<mask>"]
+    (folder / "vocab.json").write_text(json.dumps({piece: id for id, piece in enumerate(pieces)}))
+    shutil.copy(bpe / "vocab.bpe", folder / "merges.txt")
+    return folder
+
+
+@pytest.mark.golden
+def test_the_hub_s_tokenizer_fits_models_with_and_without_a_row_for_its_mask(shared, bpe, tmp_path, monkeypatch):
+    """One rule for Hugging Face folders, `QAGen`, and fairseq files of 50,264 and 50,265 rows."""
+    import jax
+
+    from quals_jax import QAGen
+    from quals_jax.checkpoints import torch_pickle
+
+    hub, golden = write_hub_tokenizer(tmp_path, bpe), shared / "golden"
+    found = QAGen.from_pretrained(golden / "tiny_bart_hf", tokenizer=hub, devices=jax.devices()[:1])
+    assert found.tokenizer.size == found.config.vocab_size == 50264
+    assert found.tokenizer.decode([50261, 50264, 2]) == ""
+    text = "The police said </s> <mask> on Monday, madeupword0000"
+    path = golden / "tiny_bart_fairseq" / "model.pt"
+    usual = load_checkpoint(path, tokenizer=bpe)
+    assert found.tokenizer.encode(text) == usual.tokenizer.encode(text)
+    contents = torch_pickle.load(path)
+    for name in ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight"):
+        contents["model"][name] = np.concatenate([contents["model"][name], np.full((1, 32), 9, np.float32)])
+    monkeypatch.setattr(torch_pickle, "load", lambda path: contents)
+    for tokenizer in (hub, bpe):
+        dropped = load_checkpoint(path, tokenizer=tokenizer)
+        assert dropped.tokenizer.size == dropped.config.vocab_size == 50264
+        assert dropped.fingerprint == usual.fingerprint
+
+
+@pytest.mark.golden
+def test_a_dictionary_that_is_not_the_model_s_is_refused(shared, bpe, tmp_path):
+    for name in FAIRSEQ_FILES:
+        shutil.copyfile(bpe / name, tmp_path / name)
+    lines = (bpe / "dict.txt").read_text().splitlines(keepends=True)
+    for count in (1000, len(lines) - 2):
+        (tmp_path / "dict.txt").write_text("".join(lines[:count]))
+        for model in ("tiny_bart_fairseq", "tiny_bart_hf"):
+            with pytest.raises(CheckpointError, match=rf"dict\.txt has {count + 4} entries, and the model 50264"):
+                load_checkpoint(shared / "golden" / model, tokenizer=tmp_path)
+
+
+@pytest.mark.golden
+def test_fairseq_files_win_beside_a_fairseq_checkpoint(shared, bpe, tmp_path):
+    for name in FAIRSEQ_FILES:
+        shutil.copyfile(bpe / name, tmp_path / name)
+    (tmp_path / "tokenizer.json").write_text('{"model": {"vocab": {"a": 4}, "merges": []}}')
+    assert load_checkpoint(shared / "golden" / "tiny_bart_fairseq", tokenizer=tmp_path).tokenizer.size == 50264
+    assert load_checkpoint(shared / "golden" / "tiny_bart_hf", tokenizer=tmp_path).tokenizer.size == 5
+
+
+def test_a_mask_that_the_model_has_no_row_for(tensors, tmp_path):
+    """As in facebook/bart-large-xsum and -cnn: 50,264 rows, and `<mask>` as entry 50,264 of vocab.json."""
+    config, arrays, _ = tensors
+    save_huggingface(tmp_path, config, arrays)
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", *(chr(1000 + id) for id in range(4, config.vocab_size)), "<mask>"]
+    for last in ("<mask>", "word"):
+        vocabulary = {piece: id for id, piece in enumerate([*pieces[:-1], last])}
+        (tmp_path / "vocab.json").write_text(json.dumps(vocabulary))
+        (tmp_path / "merges.txt").write_text("#version: 0.2\n")
+        assert load_checkpoint(tmp_path).tokenizer.size == config.vocab_size + (last == "word")
 
 
 def test_everything_wrong_with_the_tensors_is_found_at_once(tensors):
@@ -121,6 +206,9 @@ def test_sharded_files(tensors, tmp_path):
 
 def test_paths_that_lead_nowhere_say_so(tmp_path, monkeypatch):
     for path in ("./none", str(tmp_path / "none.pt"), "a/b/c"):
+        with pytest.raises(ValueError, match="there is no such file or folder"):
+            load_checkpoint(path)
+    for path in ("~nosuchuser/x", "/" + "x" * 5000):
         with pytest.raises(ValueError, match="there is no such file or folder"):
             load_checkpoint(path)
     with pytest.raises(ValueError, match="neither a config.json"):
