@@ -7,9 +7,15 @@ from collections.abc import Iterable
 
 
 def locate(answer: str, summary: str) -> tuple[int, int] | None:
-    """Start and end of the answer's first occurrence in the summary, whatever the case; None for an empty answer."""
-    answer = answer.strip()
-    match = re.search(re.escape(answer), summary, re.IGNORECASE) if answer else None
+    """Start and end of the answer's first occurrence in the summary, whatever the case; None for an empty answer.
+
+    Whole words and numbers go first: the answer "man" is not the end of "German", nor "4" a part of "14" or "4.5".
+    """
+    answer = re.escape(answer.strip())
+    if not answer:
+        return None
+    whole = rf"(?<!\w)(?<!\d[.,]){answer}(?!\w)(?![.,]\d)"
+    match = re.search(whole, summary, re.IGNORECASE) or re.search(answer, summary, re.IGNORECASE)
     return match.span() if match else None
 
 

@@ -49,7 +49,8 @@ def paired_significance(differences: Iterable[float], permutations: int = 10_000
     differences = np.asarray(list(differences), np.float64)
     generator = np.random.default_rng(SEED)
     observed, as_far = abs(differences.sum()), 0
-    for start in range(0, permutations, 500):
-        signs = generator.choice((-1.0, 1.0), size=(min(500, permutations - start), differences.size))
+    together = min(500, max(1, DRAWN_AT_ONCE // max(differences.size, 1)))
+    for start in range(0, permutations, together):
+        signs = generator.choice((-1.0, 1.0), size=(min(together, permutations - start), differences.size))
         as_far += int(np.sum(np.abs(signs @ differences) >= observed - 1e-12))
     return (as_far + 1) / (permutations + 1)

@@ -1,9 +1,12 @@
 """Best of n."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
 
+from quals_jax.commands.errors import UserError
+from quals_jax.commands.rerank import main, read
 from quals_jax.rerank import highest, rerank
 
 
@@ -37,3 +40,59 @@ def test_ties_and_missing_scores():
 def test_lists_of_unequal_length_are_refused():
     with pytest.raises(ValueError, match="1 documents, and candidates of 2"):
         rerank(FakeQuals(), ["a"], [["-1"], ["-2"]])
+
+
+class FakeQAGen(FakeQuals):
+    """Stands for the model too."""
+
+    signature = "model:fake"
+    fingerprint = "f"
+
+    @classmethod
+    def from_pretrained(cls, *_):
+        return cls()
+
+
+@pytest.fixture
+def command(monkeypatch, tmp_path):
+    monkeypatch.setattr("quals_jax.commands.runtime.prepare", lambda: None)
+    monkeypatch.setattr("quals_jax.qagen.QAGen", FakeQAGen)
+    monkeypatch.setattr("quals_jax.quals.Quals", lambda qagen: qagen)
+    rows, best = tmp_path / "rows.jsonl", tmp_path / "best.jsonl"
+
+    def run(*documents, **fields):
+        written = [{"document": text, "summaries": ["-2", "-1", ""]} | fields for text in documents]
+        rows.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in written), encoding="utf-8")
+        main(["--input", str(rows), "--output", str(best)])
+        return [json.loads(line) for line in best.read_text(encoding="utf-8").removesuffix("\n").split("\n")]
+
+    return run
+
+
+def test_characters_that_end_lines_elsewhere_are_characters(command, capsys):
+    text = "A storm hit\u2028the town\x85of Ashwold\x0b."
+    (found,) = command(text, note=text)
+    assert found == {
+        "id": 0, "document": text, "note": text, "summary": "-1", "summary_index": 1, "quals": -1.0, "scores": [-2.0, -1.0, None]
+    }  # fmt: skip
+    assert "QUALS = -1.000 (n = 1), best of each" in capsys.readouterr().out
+    assert command(text, note=text) == [found]
+    with pytest.raises(UserError, match="was made from other rows"):
+        command(text, note="other")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"document": "x", "summaries": ["\\ud800"]}', "line 1: field 'summaries' holds a lone surrogate"),
+        ('{"document": "x", "summaries": []}', "line 1: field 'summaries' must be a list of texts"),
+        ('{"document": "x"}', "line 1: has no field 'summary'"),
+        ('{"summaries": ["x"]}', "line 1: has no field 'document'"),
+        ("{", "line 1: is no JSON"),
+        ("", "holds no rows"),
+    ],
+)
+def test_a_bad_row_is_one_line(tmp_path, line, message):
+    (tmp_path / "rows.jsonl").write_text(line + "\n")
+    with pytest.raises(UserError, match=message):
+        read(tmp_path / "rows.jsonl")

@@ -21,10 +21,9 @@ class Block(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the rows."""
-        return hashlib.sha256(
-            repr([(row.id, row.document, row.summaries, row.fields) for row in self.rows]).encode()
-        ).hexdigest()
+        """A hash of all that shapes the output: the rows, and what is said of the others."""
+        held = [(row.id, row.document, row.summaries, row.fields) for row in self.rows]
+        return hashlib.sha256(repr((held, self.skipped)).encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def read_blocks(options, shard: tuple[int, int] = (0, 1)) -> Iterator[Block]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import math
+from collections import Counter
 
-from quals_jax.commands.errors import Parser, UserError
+from quals_jax.commands.errors import Parser, UserError, standard_output
 
 DIFFERING = 5
 PERMUTATIONS = 10_000
@@ -19,32 +20,43 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     first, second = read_scores(options.first), read_scores(options.second)
     if set(first) != set(second):
-        (stray, *_) = sorted(set(first) ^ set(second), key=str)
+        (id, index, _), *_ = sorted(set(first) ^ set(second), key=str)
         raise UserError(
-            f"{options.first} and {options.second} hold other rows: id and summary_index {stray} is in one of them only"
+            f"{options.first} and {options.second} hold other rows: one of them has more rows of id {id}, summary {index}"
         )
     both = [key for key in first if first[key][0] is not None and second[key][0] is not None]
     if not both:
         raise UserError("no row has a score in both files")
-    print("\n".join(table(first, second, both, options.first, options.second)))
+    with standard_output():
+        print("\n".join(table(first, second, both, options.first, options.second)))
     return 0
 
 
 def read_scores(path: str) -> dict[tuple, tuple[float | None, str]]:
-    """(id, summary_index) -> (quals, summary) of every row."""
-    found, number = {}, 0
+    """(id, summary_index, how many such rows came before) -> (quals, summary) of every row."""
+    found, seen, number = {}, Counter(), 0
     try:
-        for line in Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n"):
-            number += 1
-            row = json.loads(line)
-            found[json.dumps(row["id"]), row["summary_index"]] = row["quals"], row["summary"]
+        with open(path, "rb") as lines:
+            for line in lines:
+                number += 1
+                row = json.loads(line)
+                key = json.dumps(row["id"]), row["summary_index"]
+                found[*key, seen[key]] = _score(row["quals"]), str(row["summary"])
+                seen[key] += 1
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
         raise UserError(f"{path}, line {number}: is no row of score.py's output") from None
     if not found:
         raise UserError(f"{path}: holds no rows")
     return found
+
+
+def _score(quals: object) -> float | None:
+    """The score of a row. A ValueError if it is none."""
+    if quals is not None and (type(quals) not in (int, float) or not math.isfinite(quals)):
+        raise ValueError
+    return quals
 
 
 def table(first: dict, second: dict, both: list, first_name: str, second_name: str) -> list[str]:

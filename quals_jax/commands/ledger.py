@@ -2,20 +2,38 @@
 
 The unit is a block of input rows. After each block the rows are on disk before the ledger says so; whatever a kill left behind
 that point is cut off at the next start. So the finished output is byte for byte that of a run never stopped.
+
+What the input held is kept as a hash over the rows of all blocks that are done; `check_input` compares.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import hashlib
+import itertools
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from quals_jax.commands.errors import UserError
 
-STATE = ("blocks", "bytes", "skipped", "messages", "rows", "finished")
-FIRST_ROWS = "hash of the first rows"  # the argument that stands for the contents of the input
+# What a record holds beside the arguments.
+STATE = {
+    "blocks": int,
+    "bytes": int,
+    "skipped": int,
+    "messages": list,
+    "rows": list,
+    "input": str,
+    "stamps": dict,
+    "finished": bool,
+}
+# The names of a run's files: its output's, with these behind it.
+ENDINGS = ("", ".partial", ".run.json", ".run.json.new")
+LOCKED = (errno.EACCES, errno.EAGAIN)
 MESSAGES = 20  # about skipped rows, kept; the rest are counted
 
 
@@ -24,12 +42,13 @@ class Ledger:
 
     blocks: how many blocks of input rows are done. skipped: how many input rows were left out, and messages: why, of the first
     of them. rows: of a shard, how many output rows its blocks have, as runs [rows, blocks]. finished: the output is complete.
+    input: a hash of the input rows of these blocks. stamps: what tells without reading that the input's files are the same.
 
     Raises:
         UserError: if the output belongs to another run, is being written by one, or cannot be written.
     """
 
-    def __init__(self, output: str | Path, arguments: dict, *, overwrite: bool = False):
+    def __init__(self, output: str | Path, arguments: dict, *, overwrite: bool = False, stamps: dict | None = None):
         self.output = Path(output)
         self.partial = Path(f"{output}.partial")
         self.record = Path(f"{output}.run.json")
@@ -37,10 +56,13 @@ class Ledger:
         self.blocks, self.bytes, self.skipped, self.finished = 0, 0, 0, False
         self.messages: list[str] = []
         self.rows: list[list[int]] = []
+        self.input, self.stamps, self._untouched = "", stamps or {}, False
         self._file = None
-        if self.output.is_dir():
-            raise UserError(f"{self.output}: is a folder; name a file")
+        refuse_special(self.output)
         with _told(self.output):
+            if not overwrite and self.output.exists() and (found := self._found())["finished"]:
+                self._resume(found)  # nothing is written, so the folder need not be ours
+                return
             self.output.parent.mkdir(parents=True, exist_ok=True)
             self._open(overwrite)
 
@@ -48,9 +70,15 @@ class Ledger:
         file = open(self.partial, "ab")  # noqa: SIM115 - held, and locked, as long as the run
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             file.close()
-            raise UserError(f"{self.output}: another run is writing it; wait for it, or name another output") from None
+            if error.errno in LOCKED:
+                raise UserError(
+                    f"{self.output}: another run is writing it; wait for it, or name another output"
+                ) from None
+            raise UserError(
+                f"{self.output}: cannot be locked there ({error.strerror or error}); name an output on a local disk"
+            ) from None
         self._file = file
         started = file.tell() > 0
         if overwrite:
@@ -58,7 +86,7 @@ class Ledger:
             self.output.unlink(missing_ok=True)
             file.truncate(0)
         elif self.record.exists():
-            self._resume()
+            self._resume(self._found())
             return
         elif started or self.output.exists():
             held = self.partial if started else self.output
@@ -68,14 +96,8 @@ class Ledger:
             )
         self._write_record()
 
-    def _resume(self) -> None:
-        try:
-            found = json.loads(self.record.read_text(encoding="utf-8"))
-            made_by, *state = (found[name] for name in ("arguments", *STATE))
-            size = int(state[1])
-        except (ValueError, KeyError, TypeError):
-            self.close()
-            raise UserError(f"{self.record}: is damaged; --overwrite starts afresh") from None
+    def _resume(self, found: dict) -> None:
+        made_by, size = found["arguments"], found["bytes"]
         differing = sorted(
             name for name in {*made_by, *self.arguments} if made_by.get(name) != self.arguments.get(name)
         )
@@ -86,8 +108,10 @@ class Ledger:
                 f"{self.output}: was made with {name} {made_by.get(name)!r}, not {self.arguments.get(name)!r};"
                 " name another output, or start afresh with --overwrite"
             )
-        self.blocks, self.bytes, self.skipped, self.messages, self.rows, self.finished = state
-        if self.finished and not self.output.exists() and self._file.tell() >= size > 0:
+        self._untouched = found["finished"] and found["stamps"] == self.stamps != {}
+        for name in set(STATE) - {"stamps"}:
+            setattr(self, name, found[name])
+        if self.finished and not self.output.exists() and self._file.tell() >= size:
             os.replace(self.partial, self.output)  # killed between the last two steps
         held = self.output.stat().st_size if self.finished and self.output.exists() else self._file.tell()
         if held < size or (self.finished and held != size):
@@ -99,8 +123,38 @@ class Ledger:
             self._file.truncate(size)
             self._file.seek(size)
 
-    def append(self, lines: list[str], skipped: list[str] = ()) -> None:
-        """Adds the rows of one block: on disk, and then in the ledger.
+    def _found(self) -> dict:
+        """What the record says; of a run that is not there, that it is not finished."""
+        if not self.record.exists():
+            return {"finished": False}
+        try:
+            return read_record(self.record)
+        except (ValueError, RecursionError):
+            self.close()
+            raise UserError(f"{self.record}: is damaged, or of another version; --overwrite starts afresh") from None
+
+    def check_input(self, blocks: Iterator):
+        """Reads what earlier runs have read, and compares; the last of these blocks. What is done is not read where its files are
+        the same.
+
+        Raises:
+            UserError: if the input holds other rows by now.
+        """
+        found, block = "", None
+        if self._untouched:
+            return None
+        for block in itertools.islice(blocks, self.blocks):
+            found = _chained(found, block.fingerprint)
+        if found != self.input or (self.finished and next(blocks, None) is not None):
+            self.close()
+            raise UserError(
+                f"{self.output}: was made from other rows than the input holds now;"
+                " name another output, or start afresh with --overwrite"
+            )
+        return block
+
+    def append(self, lines: list[str], skipped: list[str] = (), fingerprint: str = "") -> None:
+        """Adds the rows of one block, made from input rows of this hash: on disk, and then in the ledger.
 
         Raises:
             UserError: if the disk is full or the file cannot be written; what was finished before stays.
@@ -113,6 +167,7 @@ class Ledger:
             self.blocks += 1
             self.skipped += len(skipped)
             self.messages = [*self.messages, *skipped][:MESSAGES]
+            self.input = _chained(self.input, fingerprint)
             if self.arguments.get("shard"):  # only a merge needs to know where blocks end
                 if self.rows and self.rows[-1][0] == len(lines):
                     self.rows[-1][1] += 1
@@ -147,6 +202,37 @@ class Ledger:
             file.flush()
             os.fsync(file.fileno())
         os.replace(fresh, self.record)
+
+
+def read_record(path: Path) -> dict:
+    """A record, as it was written.
+
+    Raises:
+        ValueError: if it is damaged.
+        OSError: if it cannot be read.
+    """
+    found = json.loads(path.read_text(encoding="utf-8"))
+    kinds = {"arguments": dict, **STATE}
+    if not isinstance(found, dict) or any(type(found.get(name)) is not kind for name, kind in kinds.items()):
+        raise ValueError("fields are missing, or of another type")
+    runs = [[found["blocks"], found["bytes"]], *found["rows"]]
+    if not all(type(run) is list and len(run) == 2 and all(type(n) is int and n >= 0 for n in run) for run in runs):
+        raise ValueError("counts are none")
+    return found
+
+
+def refuse_special(path: Path) -> None:
+    """Refuses to replace what is no file.
+
+    Raises:
+        UserError: if there is a folder or a device of this name.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UserError(f"{path}: is {'a folder' if os.path.isdir(path) else 'a device or a pipe'}; name a file")
+
+
+def _chained(before: str, fingerprint: str) -> str:
+    return hashlib.sha256(f"{before} {fingerprint}".encode()).hexdigest()
 
 
 @contextlib.contextmanager

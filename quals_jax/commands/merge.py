@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from quals_jax.commands.errors import Parser, UserError
-from quals_jax.commands.ledger import FIRST_ROWS
+from quals_jax.commands.errors import Parser, UserError, standard_output
+from quals_jax.commands.ledger import read_record
 
 
 def main(arguments: list[str]) -> int:
@@ -19,27 +18,35 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("output", type=Path)
     parser.add_argument("shards", nargs="+", help="the shards' outputs, in any order")
     options = parser.parse_args(arguments)
-    if options.output.exists():
-        raise UserError(f"{options.output}: is there already")
+    for taken in (options.output, Path(f"{options.output}.run.json")):
+        if taken.exists():
+            raise UserError(f"{taken}: is there already; name another output")
     shards = in_order(options.shards)
-    partial = Path(f"{options.output}.partial")
-    rows = 0
+    try:
+        rows = join(options.output, shards)
+    except OSError as error:
+        raise UserError(f"{error.filename or options.output}: {error.strerror or error}") from None
+    with standard_output():
+        print(f"{rows} rows in {options.output}")
+    return 0
+
+
+def join(output: Path, shards: list[tuple[str, list[list[int]]]]) -> int:
+    """Writes the shards' blocks in turns; how many rows they have."""
+    partial, rows = Path(f"{output}.partial"), 0
     with contextlib.ExitStack() as stack:
-        files = [
-            blocks(stack.enter_context(open(path, encoding="utf-8", newline="\n")), sizes) for path, sizes in shards
-        ]
-        with open(partial, "w", encoding="utf-8") as output:
+        files = [blocks(stack.enter_context(open(path, "rb")), sizes) for path, sizes in shards]
+        with open(partial, "wb") as joined:
             while files:
                 for file in list(files):
                     block = next(file, None)
                     if block is None:
                         files.clear()  # the first shard to end was the next to come
                         break
-                    output.writelines(block)
+                    joined.writelines(block)
                     rows += len(block)
-    os.replace(partial, options.output)
-    print(f"{rows} rows in {options.output}")
-    return 0
+    os.replace(partial, output)
+    return rows
 
 
 def in_order(paths: list[str]) -> list[tuple[str, list[list[int]]]]:
@@ -49,25 +56,26 @@ def in_order(paths: list[str]) -> list[tuple[str, list[list[int]]]]:
     for path in paths:
         record = Path(f"{path}.run.json")
         try:
-            values = json.loads(record.read_text(encoding="utf-8"))
-            arguments, sizes = values["arguments"], values["rows"]
+            values = read_record(record)
+            arguments = values["arguments"]
             index, total = map(int, arguments.pop("shard").split("/"))
-            arguments.pop(FIRST_ROWS, None)  # each shard begins with another block
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, AttributeError):
             raise UserError(f"{record}: does not say which shard this is") from None
         if not values["finished"]:
             raise UserError(f"{path}: is not finished; start its run again")
+        if not os.path.isfile(path) or os.path.getsize(path) != values["bytes"]:
+            raise UserError(f"{path}: is not there, or has not the length that {record.name} says; start its run again")
         if common not in (None, arguments) or count not in (None, total) or index in found:
             raise UserError(f"{path}: belongs to another run than {paths[0]}, or is named twice")
         count, common = total, arguments
-        found[index] = path, sizes
-    missing = [index for index in range(count or 0) if index not in found]
-    if missing:
-        raise UserError(f"shard {missing[0]}/{count} is missing")
+        found[index] = path, values["rows"]
+    missing = next((index for index in range(count or 0) if index not in found), None)
+    if missing is not None:
+        raise UserError(f"shard {missing}/{count} is missing")
     return [found[index] for index in range(count)]
 
 
-def blocks(lines, runs: list[list[int]]) -> Iterator[list[str]]:
+def blocks(lines, runs: list[list[int]]) -> Iterator[list[bytes]]:
     """The rows of one block after the other; `runs` are pairs of rows in a block and how many such blocks follow each other."""
     for size, times in runs:
         for _ in range(times):

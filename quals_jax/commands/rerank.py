@@ -8,11 +8,16 @@ place (`summary_index`), its `quals`, and the QUALS of all (`scores`).
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
-import sys
+from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
-from quals_jax.commands.errors import Parser, UserError
+from quals_jax.commands.blocks import Block, read_blocks
+from quals_jax.commands.errors import Parser, UserError, standard_output
+from quals_jax.commands.score_rows import as_line
 
 BLOCK_ROWS = 64
 
@@ -20,7 +25,7 @@ BLOCK_ROWS = 64
 def main(arguments: list[str]) -> int:
     """Runs the command; the exit status."""
     parser = Parser(prog="python -m quals_jax rerank", description=__doc__)
-    parser.add_argument("--input", type=Path, required=True)
+    parser.add_argument("--input", required=True, help="JSONL (.gz too)")
     parser.add_argument("--output", type=Path, help="(standard output)")
     parser.add_argument("--model", help="the QAGen (the embedded one)")
     parser.add_argument("--tokenizer")
@@ -29,7 +34,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--overwrite", action="store_true", help="start afresh")
     options = parser.parse_args(arguments)
-    rows = read(options.input)
+    if options.input == "-" and options.output:
+        raise UserError("--output needs a file as --input: a run from standard input cannot be resumed")
+    blocks = read(options.input)
     from quals_jax.commands.runtime import prepare
 
     prepare()
@@ -42,64 +49,65 @@ def main(arguments: list[str]) -> int:
         qagen = QAGen.from_pretrained(
             options.model, options.tokenizer, SearchConfig(num_beams=options.beams), options.dtype, options.batch_size
         )
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise UserError(error) from None
     quals = Quals(qagen)
-    blocks = [rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS)]
     if options.output is None:
         for block in blocks:
-            sys.stdout.writelines(line + "\n" for line in _chosen(quals, block))
+            with standard_output():
+                print("\n".join(_chosen(quals, block.rows)))
         return 0
-    from quals_jax.commands.steps import sha256
-
-    ledger = Ledger(
-        options.output, {"input": sha256(options.input), "signature": quals.signature}, overwrite=options.overwrite
-    )
-    if not ledger.finished:
-        for block in blocks[ledger.blocks :]:
-            ledger.append(_chosen(quals, block))
-        ledger.finish()
-    ledger.close()
-    scores = [json.loads(line) for line in options.output.read_text(encoding="utf-8").splitlines()]
-    chosen = [row["quals"] for row in scores if row["quals"] is not None]
-    first = [row["scores"][0] for row in scores if row["scores"][0] is not None]
-    if chosen and first:
-        print(f"first candidates  mean {sum(first) / len(first):.3f} (n = {len(first)})")
-        print(f"QUALS = {sum(chosen) / len(chosen):.3f} (n = {len(chosen)}), best of each | {quals.signature}")
+    arguments = {"input": options.input, "signature": quals.signature, "weights": qagen.fingerprint}
+    with contextlib.closing(Ledger(options.output, arguments, overwrite=options.overwrite)) as ledger:
+        ledger.check_input(blocks)
+        if not ledger.finished:
+            for block in blocks:
+                ledger.append(_chosen(quals, block.rows), fingerprint=block.fingerprint)
+            ledger.finish()
+    with standard_output():
+        print("\n".join(_table(options.output, quals.signature)))
     return 0
 
 
-def read(path: Path) -> list[dict]:
-    """The rows of the input.
+def read(path: str | Path) -> Iterator[Block]:
+    """The input in blocks, of which the first is read at once.
 
     Raises:
-        UserError: naming file, line and field of the first that is not as it should be.
+        UserError: naming file, line and field of the first row that is not as it should be.
     """
-    rows = []
-    try:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            row = json.loads(line)
-            if not isinstance(row, dict) or not isinstance(row.get("document"), str):
-                raise UserError(f"{path}, line {number}: document is missing, or no text")
-            summaries = row.get("summaries")
-            if not isinstance(summaries, list) or not summaries or not all(isinstance(s, str) for s in summaries):
-                raise UserError(f"{path}, line {number}: summaries is missing, or no list of texts")
-            rows.append({"id": number - 1, **row})
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}") from None
-    except ValueError as error:
-        raise UserError(f"{path}: cannot be read as JSON lines ({error})") from None
-    if not rows:
-        raise UserError(f"{path}: holds no rows")
-    return rows
+    blocks = read_blocks(Namespace(input=str(path), documents=None, block_rows=BLOCK_ROWS, on_error="stop"))
+    return itertools.chain([next(blocks)], blocks)
 
 
-def _chosen(quals, rows: list[dict]) -> list[str]:
+def _chosen(quals, rows: list) -> list[str]:
+    """The lines of the output for these rows."""
     from quals_jax.rerank import rerank
 
     lines = []
-    for row, choice in zip(rows, rerank(quals, [r["document"] for r in rows], [r["summaries"] for r in rows]), strict=True):
-        kept = {name: value for name, value in row.items() if name != "summaries"}
-        found = {"summary": choice.summary, "summary_index": choice.index, "quals": choice.quals, "scores": choice.scores}
-        lines.append(json.dumps(kept | found, ensure_ascii=False))
+    choices = rerank(quals, [row.document for row in rows], [row.summaries for row in rows])
+    for row, choice in zip(rows, choices, strict=True):
+        kept = {"id": row.id, "document": row.document, **row.fields}
+        found = {
+            "summary": choice.summary,
+            "summary_index": choice.index,
+            "quals": choice.quals,
+            "scores": choice.scores,
+        }
+        lines.append(as_line(kept | found))
     return lines
+
+
+def _table(output: Path, signature: str) -> list[str]:
+    """What the choice gained, against taking every first candidate."""
+    chosen, first = [], []
+    with open(output, encoding="utf-8", newline="\n") as lines:
+        for row in map(json.loads, lines):
+            chosen.append(row["quals"])
+            first.append(row["scores"][0])
+    chosen, first = ([score for score in scores if score is not None] for scores in (chosen, first))
+    if not (chosen and first):
+        return [f"QUALS = none (n = {len(chosen)}) | {signature}"]
+    return [
+        f"first candidates  mean {sum(first) / len(first):.3f} (n = {len(first)})",
+        f"QUALS = {sum(chosen) / len(chosen):.3f} (n = {len(chosen)}), best of each | {signature}",
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import re
 import warnings
@@ -26,12 +28,18 @@ def prepare(verbose: bool = False) -> None:
 
     if verbose:
         jax.config.update("jax_log_compiles", True)
-    keep_compiled(cache_folder())
+    else:  # it speaks of GPUs that the installed jaxlib does not use
+        logging.getLogger("jax._src.xla_bridge").setLevel(logging.ERROR)
+    if folder := cache_folder():
+        keep_compiled(folder)
 
 
-def cache_folder() -> Path:
-    """Where compiled programs are kept: `quals_jax/compiled` in the user's cache folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "quals_jax" / "compiled"
+def cache_folder() -> Path | None:
+    """Where compiled programs are kept: `quals_jax/compiled` in the user's cache folder. None for a user without a home."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "quals_jax" / "compiled"
+    except RuntimeError:
+        return None
 
 
 def keep_compiled(folder: Path) -> None:
@@ -48,8 +56,9 @@ def keep_compiled(folder: Path) -> None:
 
     def show(message, *rest, **named):
         if found := re.search(r"persistent compilation cache entry for '([\w.-]+)'", str(message)):
-            for entry in folder.glob(f"{found[1]}-*"):
-                entry.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a folder that is not ours: compiled again every time
+                for entry in folder.glob(f"{found[1]}-*"):
+                    entry.unlink(missing_ok=True)
         else:
             shown(message, *rest, **named)
 

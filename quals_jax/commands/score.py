@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from quals_jax.commands.blocks import Block, read_blocks, run_blocks
-from quals_jax.commands.errors import UserError, fail
+from quals_jax.commands.errors import UserError, close_standard_output, fail, standard_output
 from quals_jax.commands.score_flags import check, parser, shard_of
 from quals_jax.commands.score_rows import as_line, output_rows, score_block
+
+FILES = ("input", "documents", "summaries")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; the exit status."""
+    _open_streams()
     options = parser().parse_args(arguments)
     try:
         check(options)
@@ -24,28 +29,40 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         fail(error)
     except KeyboardInterrupt:
-        print("interrupted" + ("; the same command goes on from there" if options.output else ""), file=sys.stderr)
+        goes_on = options.output and not _piped(options)
+        print("interrupted" + ("; the same command goes on from there" if goes_on else ""), file=sys.stderr)
         return 128 + signal.SIGINT
     except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        close_standard_output()
         return 0
+    except OSError as error:
+        fail(f"{error.filename or 'score.py'}: {error.strerror or error}")
+
+
+def _open_streams() -> None:
+    """Both are UTF-8, whatever the locale; and there, even where whoever started us has closed them."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process
+        if hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def score(options) -> int:
     """Reads, scores and writes block after block; then the table."""
     from quals_jax.commands.runtime import prepare
 
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     shard = find_shard(options)
+    if _piped(options) and options.output and not options.overwrite:
+        _refuse_old_output(options.output)
+    stamps = _stamps(options)  # before anything is read: what changes from now on shows
     blocks = read_blocks(options, shard)
     first = next(blocks, None)  # before anything is loaded: an error in it shows at once
     prepare(options.verbose)
     quals = load_quals(options)
     blocks = itertools.chain([] if first is None else [first], blocks)
     if options.output:
-        return _to_file(options, quals, blocks, shard, "" if first is None else first.fingerprint)
+        return _to_file(options, quals, blocks, stamps)
     return _to_standard_output(options, quals, blocks)
 
 
@@ -93,55 +110,81 @@ def load_quals(options):
     return Quals(qagen, options.max_pairs or None, options.summary_score)
 
 
-def _arguments(options, quals, first: str) -> dict:
-    """All that shapes the output. The size of a file and its first rows stand for its contents."""
-    from quals_jax.commands.ledger import FIRST_ROWS
+def _piped(options) -> bool:
+    return "-" in [getattr(options, name) for name in FILES]
 
-    files = ("input", "documents", "summaries")
-    names = (*files, "document", "summary", "on_error", "block_rows", "batch_size", "shard", "tokenizer")
+
+def _refuse_old_output(output: str) -> None:
+    """Of standard input nothing says whether it holds the same rows."""
+    for path in (output, f"{output}.partial"):
+        if os.path.exists(path):
+            raise UserError(
+                f"{path}: is there already; a run from standard input cannot be resumed, --overwrite starts afresh"
+            )
+
+
+def _stamps(options) -> dict[str, list[int]]:
+    """What changes when a file of the input is changed or replaced; nothing where one is no file."""
+    paths = {name: getattr(options, name) for name in FILES if getattr(options, name) is not None}
+    if not all(map(os.path.isfile, paths.values())):
+        return {}
+    found = {name: os.stat(path) for name, path in paths.items()}
+    return {name: [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino] for name, stat in found.items()}
+
+
+def _arguments(options, quals) -> dict:
+    """All that shapes the output, but for the rows of the input: those the ledger compares."""
+    names = (*FILES, "document", "summary", "on_error", "block_rows", "batch_size", "shard", "tokenizer")
     values = {name: getattr(options, name) for name in names}
-    sizes = {name: os.path.getsize(values[name]) for name in files if values[name] and os.path.isfile(values[name])}
-    made = {"signature": quals.signature, "weights": quals.qagen.fingerprint}
-    return {**values, "sizes": sizes, FIRST_ROWS: first, **made}
+    sizes = {name: os.path.getsize(values[name]) for name in FILES if values[name] and os.path.isfile(values[name])}
+    return {**values, "sizes": sizes, "signature": quals.signature, "weights": quals.qagen.fingerprint}
 
 
-def _to_file(options, quals, blocks, shard: tuple[int, int], first: str) -> int:
+def _to_file(options, quals, blocks, stamps: dict) -> int:
     from quals_jax.commands.ledger import Ledger
     from quals_jax.commands.progress import Progress
 
-    piped = "-" in (options.input, options.documents, options.summaries)
-    if piped and Path(f"{options.output}.partial").exists() and not options.overwrite:
-        raise UserError(f"{options.output}: a run from standard input cannot be resumed; --overwrite starts afresh")
-    ledger = Ledger(options.output, _arguments(options, quals, first), overwrite=options.overwrite)
-    stopped = threading.Event()
-    if not piped and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-    progress = Progress(verbose=options.verbose)
+    with contextlib.closing(
+        Ledger(options.output, _arguments(options, quals), overwrite=options.overwrite, stamps=stamps)
+    ) as ledger:
+        last = ledger.check_input(blocks)
+        progress = Progress(verbose=options.verbose)
+        progress.begin(_share(last))
 
-    def remaining():
-        for block in blocks:
-            if (block.number - shard[0]) // shard[1] >= ledger.blocks:
-                yield block
-            else:
-                progress.begin(block.rows[-1].share if block.rows else None)
+        def write(block: Block, results: list) -> None:
+            written = output_rows(quals, block, results)
+            ledger.append([as_line(row) for row in written], block.skipped, block.fingerprint)
+            progress.add(len(block.rows), sum(row["num_pairs"] for row in written), _share(block))
 
-    def write(block: Block, results: list) -> None:
-        written = output_rows(quals, block, results)
-        ledger.append([as_line(row) for row in written], block.skipped)
-        progress.add(
-            len(block.rows), sum(row["num_pairs"] for row in written), block.rows[-1].share if block.rows else None
-        )
-
-    if not ledger.finished:
-        run_blocks(remaining(), lambda block: score_block(quals, block), write, stopped.is_set)
-        progress.close()
-        if stopped.is_set():
-            print(f"stopped after {ledger.blocks} blocks; the same command goes on from there", file=sys.stderr)
-            return 128 + signal.SIGTERM
-        ledger.finish()
-    ledger.close()
+        if not ledger.finished:
+            with _stoppable(not _piped(options)) as stopped:
+                run_blocks(blocks, lambda block: score_block(quals, block), write, stopped.is_set)
+            progress.close()
+            if stopped.is_set():
+                print(f"stopped after {ledger.blocks} blocks; the same command goes on from there", file=sys.stderr)
+                return 128 + signal.SIGTERM
+            ledger.finish()
     _conclude(options, quals, ledger, counted=progress.rows > 0)
     return 0
+
+
+def _share(block: Block | None) -> float | None:
+    """How much of the input is read with this block."""
+    return block.rows[-1].share if block and block.rows else None
+
+
+@contextlib.contextmanager
+def _stoppable(can_resume: bool) -> Iterator[threading.Event]:
+    """An event that SIGTERM sets, where a stopped run can go on."""
+    stopped = threading.Event()
+    if not can_resume or threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _to_standard_output(options, quals, blocks) -> int:
@@ -153,14 +196,12 @@ def _to_standard_output(options, quals, blocks) -> int:
 
     def write(block: Block, results: list) -> None:
         written = output_rows(quals, block, results)
-        for row in written:
-            print(as_line(row))
-            summary.add(row)
-        sys.stdout.flush()
+        with standard_output():
+            for row in written:
+                print(as_line(row))
+                summary.add(row)
         skipped.extend(block.skipped)
-        progress.add(
-            len(block.rows), sum(row["num_pairs"] for row in written), block.rows[-1].share if block.rows else None
-        )
+        progress.add(len(block.rows), sum(row["num_pairs"] for row in written), _share(block))
 
     run_blocks(blocks, lambda block: score_block(quals, block), write, lambda: False)
     progress.close()
@@ -195,7 +236,8 @@ def _conclude(options, quals, ledger, *, counted: bool) -> None:
         table.insert(-2, f"report         {options.report}")
     if options.verbose and counted:
         table.insert(-2, f"padding        {quals.qagen.padding:.1%} of the documents' positions")
-    print("\n".join(table))
+    with standard_output():
+        print("\n".join(table))
 
 
 def _notes(options, skipped: list[str]) -> list[str]:

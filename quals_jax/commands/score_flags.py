@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from quals_jax.commands.errors import Parser, UserError
+from quals_jax.commands.ledger import ENDINGS, refuse_special
 
 BLOCK_ROWS = 256
+# The least and the most that is taken.
+LIMITS = {"num_beams": (1, 1000), "batch_size": (1, 4096), "block_rows": (1, 1_000_000), "max_pairs": (0, 1_000_000)}
+STRONGEST = 1e6
 DESCRIPTION = "Scores summaries against their documents with QUALS. Near 0: the document supports the summary; far below 0: it does not."
 USAGE = (
     "score.py (--input FILE | --documents FILE --summaries FILE | --document TEXT --summary TEXT) [--output FILE] ..."
@@ -22,7 +27,7 @@ INPUT = (
     ("documents", "FILE", "one document a line; goes with --summaries"),
     ("summaries", "FILE", 'one summary a line, or {"summaries": [...]}'),
     ("document", "TEXT", "a single document; goes with --summary"),
-    ("summary", "TEXT", "a single summary"),
+    ("summary", "TEXT", "a single summary (one that begins with -: --summary=-x)"),
 )
 MODEL = "Hugging Face folder, fairseq .pt or hub id (the embedded one, which knows only Gazette)"
 
@@ -76,13 +81,17 @@ def check(options) -> None:
         )
     if options.documents == "-" and options.summaries == "-":
         raise UserError("--documents and --summaries cannot both be standard input")
-    for name, low in (("num_beams", 1), ("batch_size", 1), ("block_rows", 1), ("max_pairs", 0)):
-        if getattr(options, name) < low:
-            raise UserError(f"--{name} is {getattr(options, name)}; it must be at least {low}")
+    for name, (low, high) in LIMITS.items():
+        if not low <= getattr(options, name) <= high:
+            raise UserError(f"--{name} is {getattr(options, name)}; it must be from {low} to {high}")
     if options.num_groups is not None and (options.num_groups < 1 or options.num_beams % options.num_groups):
         raise UserError(f"--num_groups is {options.num_groups}; it must divide --num_beams, {options.num_beams}")
-    if not 0 <= options.diversity_strength < float("inf"):
-        raise UserError(f"--diversity_strength is {options.diversity_strength}; it must be at least 0")
+    if not 0 <= options.diversity_strength <= STRONGEST:
+        raise UserError(f"--diversity_strength is {options.diversity_strength}; it must be from 0 to {STRONGEST:.0f}")
+    for name in ("model", "tokenizer"):
+        path = getattr(options, name) or ""
+        if path.startswith("~") and os.path.expanduser(path) == path:
+            raise UserError(f"--{name} is {path}; there is no such home folder, name a path")
     if options.shard is not None:
         shard_of(options.shard)
     if options.shard is not None and options.distributed:
@@ -95,12 +104,17 @@ def check(options) -> None:
 
 def _check_files(options) -> None:
     """No file is both read and written; and a report that could not be written is found before hours of work."""
-    written = [name for name in ("output", "report") if getattr(options, name)]
-    for place, name in enumerate(written):
-        others = ["input", "documents", "summaries", *written[:place]]
-        for other in others:
-            if getattr(options, other) and _same(getattr(options, name), getattr(options, other)):
-                raise UserError(f"--{name} and --{other} are the same file, {getattr(options, name)}")
+    read = [name for name in ("input", "documents", "summaries", "model") if getattr(options, name)]
+    if options.output:
+        refuse_special(Path(options.output))
+    for ending in ENDINGS if options.output else ():
+        own = options.output + ending
+        for other in [*read, "report"] if options.report else read:
+            if _same(own, getattr(options, other)):
+                raise UserError(f"--{other} is {own}, which --output writes; name another file")
+    for other in read if options.report else ():
+        if _same(options.report, getattr(options, other)):
+            raise UserError(f"--report and --{other} are the same file, {options.report}")
     if options.report:
         folder = os.path.dirname(options.report) or "."
         nearest = folder

@@ -25,7 +25,7 @@ class Summary:
     def add(self, row: dict) -> None:
         """Counts one output row."""
         self._count += 1
-        self.truncated += row["truncated"]
+        self.truncated += row["truncated"] and row["summary_index"] == 0  # documents, not their summaries
         self.longer_than_document += len(row["summary"]) > len(row["document"])
         self.answers += row["num_pairs"]
         if row["quals"] is None:

@@ -10,18 +10,22 @@ import math
 import os
 import sys
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO
 
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
+DEEPEST = 100  # levels of lists and objects in a row
+TABLES = (".csv", ".tsv")
 csv.field_size_limit(2**31 - 1)
 
 
 class RowError(ValueError):
-    """A row that cannot be scored; the message names file, line and field."""
+    """A row that cannot be scored; the message names file, line and field. `text`: what can be read of a line of another encoding."""
+
+    text = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Row:
 def read_rows(path: str) -> Iterator[Row | RowError]:
     """The rows of a JSONL, CSV or TSV file (by its suffix; `.gz` may follow), or of standard input (`-`, JSONL).
 
+    In TSV every line is a row: quotes are characters like others.
+
     A bad row is yielded as an error, so that the caller may go on behind it.
 
     Raises:
@@ -47,7 +53,11 @@ def read_rows(path: str) -> Iterator[Row | RowError]:
     """
     suffix = Path(path.removesuffix(".gz")).suffix.lower()
     with _opened(path) as lines:
-        yield from _csv_rows(path, lines, SEPARATORS[suffix]) if suffix in SEPARATORS else _json_rows(path, lines)
+        if suffix in TABLES:
+            records = _csv_records(path, lines) if suffix == ".csv" else _tsv_records(path, lines)
+            yield from _table_rows(path, records, lines)
+        else:
+            yield from _json_rows(path, lines)
 
 
 def read_parallel(documents: str, summaries: str) -> Iterator[Row | RowError]:
@@ -73,13 +83,17 @@ def read_parallel(documents: str, summaries: str) -> Iterator[Row | RowError]:
 def single_row(document: str, summary: str) -> Iterator[Row | RowError]:
     """The one row that a command line holds."""
     try:
-        yield _row({"document": document, "summary": summary}, 0, dict.fromkeys(("document", "summary"), "command line"))
+        yield _row(
+            {"document": document, "summary": summary}, 0, dict.fromkeys(("document", "summary"), "command line")
+        )
     except RowError as error:
         yield error
 
 
 def _opened(path: str) -> BinaryIO:
     if path == "-":
+        if sys.stdin is None:
+            raise RowError("standard input is closed; pipe the rows in, or name a file")
         return sys.stdin.buffer
     try:
         return gzip.open(path, "rb") if path.endswith(".gz") else open(path, "rb")
@@ -98,17 +112,21 @@ def _share(lines: BinaryIO) -> float | None:
         return None
 
 
-def _texts(path: str, lines: BinaryIO) -> Iterator[str | RowError]:
-    """The lines without their ends; in the place of one that is no UTF-8, the error."""
+def _texts(path: str, lines: BinaryIO, *, ends: bool = False) -> Iterator[str | RowError]:
+    """The lines, without their ends unless they are wanted; in the place of one that is no UTF-8, the error."""
     number = 0
     try:
         for number, line in enumerate(lines, 1):
             if number == 1:
                 line = line.removeprefix(codecs.BOM_UTF8)
+            if not ends:
+                line = line.removesuffix(b"\n").removesuffix(b"\r")
             try:
-                yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
+                yield line.decode("utf-8")
             except UnicodeDecodeError as error:
-                yield RowError(f"{path}, line {number}: is not UTF-8 ({error.reason}); convert the file first")
+                bad = RowError(f"{path}, line {number}: is not UTF-8 ({error.reason}); convert the file first")
+                bad.text = line.decode("utf-8", "replace")
+                yield bad
     except (OSError, EOFError, zlib.error) as error:
         raise RowError(f"{path}, after line {number}: cannot be read ({error})") from None
 
@@ -126,7 +144,9 @@ def _json_rows(path: str, lines: BinaryIO) -> Iterator[Row | RowError]:
             continue
         place = f"{path}, line {line_number}"
         try:
-            yield _row(_object(_line(line), place), number, dict.fromkeys(("document", "summary"), place), _share(lines))
+            yield _row(
+                _object(_line(line), place), number, dict.fromkeys(("document", "summary"), place), _share(lines)
+            )
         except RowError as error:
             yield error
         number += 1
@@ -139,6 +159,8 @@ def _object(line: str, place: str) -> dict:
         raise RowError(f"{place}: is no JSON ({error})") from None
     if not isinstance(values, dict):
         raise RowError(f"{place}: is no JSON object but {_kind(values)}")
+    if line.count("[") + line.count("{") > DEEPEST and _is_deep(values):  # Python could not write it out again
+        raise RowError(f"{place}: is nested deeper than {DEEPEST} levels")
     if "\\ud" in line.lower():  # the only way to a lone surrogate, which cannot be written out again
         for name, value in values.items():
             try:
@@ -147,6 +169,14 @@ def _object(line: str, place: str) -> dict:
                 shown = name.encode("utf-8", "backslashreplace").decode()
                 raise RowError(f"{place}: field {shown!r} holds a lone surrogate, which is no character") from None
     return values
+
+
+def _is_deep(values: object) -> bool:
+    level = [values]
+    for _ in range(DEEPEST):
+        level = [own for value in level for own in (value.values() if isinstance(value, dict) else value)]
+        level = [own for own in level if isinstance(own, dict | list)]
+    return bool(level)
 
 
 def _no_number(text: str):
@@ -158,27 +188,70 @@ def _finite(text: str) -> float:
     return value if math.isfinite(value) else _no_number(text)
 
 
-def _csv_rows(path: str, lines, separator: str) -> Iterator[Row | RowError]:
-    reader = csv.DictReader((_line(line) + "\n" for line in _texts(path, lines)), delimiter=separator, strict=True)
-    try:
-        names = reader.fieldnames or []
-        missing = [name for name in ("document", "summary") if name not in names]
-        if missing:
-            raise RowError(
-                f"{path}, line 1: the header has no column {missing[0]!r}; it has {', '.join(map(repr, names)) or 'none'}"
-            )
-        for number, values in enumerate(reader):
-            try:
-                if None in values or None in values.values():
-                    raise RowError(
-                        f"{path}, line {reader.line_num}: has another number of columns than the header, {len(names)}"
-                    )
-                place = f"{path}, line {reader.line_num}"
-                yield _row(values, number, dict.fromkeys(("document", "summary"), place), _share(lines))
-            except RowError as error:
-                yield error
-    except csv.Error as error:
-        raise RowError(f"{path}, line {reader.line_num}: {error}") from None
+def _table_rows(path: str, records: Iterator, lines: BinaryIO) -> Iterator[Row | RowError]:
+    """Rows of records, (line, values) each or an error; the first names the columns."""
+    _, names = _record(next(records, (1, [])))
+    missing = [name for name in ("document", "summary") if name not in names]
+    if missing:
+        named = ", ".join(map(repr, names)) or "none"
+        raise RowError(f"{path}, line 1: the header has no column {missing[0]!r}; it has {named}")
+    for number, record in enumerate(records):
+        try:
+            line, values = _record(record)
+            place = f"{path}, line {line}"
+            if len(values) != len(names):
+                raise RowError(f"{place}: has {len(values)} columns, and the header {len(names)}")
+            named = dict(zip(names, values, strict=True))
+            yield _row(named, number, dict.fromkeys(("document", "summary"), place), _share(lines))
+        except RowError as error:
+            yield error
+
+
+def _record(record: tuple[int, list[str]] | RowError) -> tuple[int, list[str]]:
+    if isinstance(record, RowError):
+        raise record
+    return record
+
+
+def _tsv_records(path: str, lines: BinaryIO) -> Iterator[tuple[int, list[str]] | RowError]:
+    for number, line in enumerate(_texts(path, lines), 1):
+        if line:
+            yield line if isinstance(line, RowError) else (number, line.split("\t"))
+
+
+def _csv_records(path: str, lines: BinaryIO) -> Iterator[tuple[int, list[str]] | RowError]:
+    """The records with the number of their first line. Of a record whose quotes are wrong only that line is lost: reading goes on
+    at the next, however many the parser has taken."""
+    coming, waiting, taken = _texts(path, lines, ends=True), deque(), []
+
+    def feed() -> Iterator[str]:
+        while (line := waiting.popleft() if waiting else next(coming, None)) is not None:
+            taken.append(line)
+            yield line.text if isinstance(line, RowError) else line
+
+    reader, start = csv.reader(feed(), strict=True), 1
+    while True:
+        try:
+            values = next(reader, None)
+            errors = [line for line in taken if isinstance(line, RowError)]
+            if errors:
+                yield errors[0]
+            elif values:
+                yield start, values
+        except csv.Error as error:
+            values = []
+            yield taken[0] if isinstance(taken[0], RowError) else RowError(f"{path}, line {start}: {_told(error)}")
+            waiting.extendleft(reversed(taken[1:]))
+            del taken[1:]
+            reader = csv.reader(feed(), strict=True)
+        if values is None:
+            return
+        start += len(taken)
+        taken.clear()
+
+
+def _told(error: csv.Error) -> str:
+    return "a quote is opened and never closed" if "end of data" in str(error) else str(error)
 
 
 def _summaries_of_line(line: str) -> dict:

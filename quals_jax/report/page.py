@@ -13,6 +13,7 @@ from quals_jax.spans import locate
 WORST_IN_FULL = 200
 ROWS_SHOWN = 10_000  # a browser takes seconds for more
 SHOWN_BELOW = -0.5  # spans that score lower are marked in the summary
+FLOOR = -10.0  # nats; a bar for less ends here
 
 
 def write_report(
@@ -51,6 +52,7 @@ def write_report(
             shown=min(most, counts["rows"]),
             full=min(full, counts["rows"]),
             marked=SHOWN_BELOW,
+            floor=f"{FLOOR:.0f}".replace("-", "\u2212"),
         ):
             file.write(part)
 
@@ -95,18 +97,20 @@ def _pairs(row: dict, token_text: Callable[[int], str]) -> list[dict]:
         mark = next((number for number, other in marks if place == other), None)
         if mark is None and pair["score"] < SHOWN_BELOW and place:
             mark = next((number for number, other in marks if _overlap(place, other)), None)
-        pairs.append(pair | {"bars": _bars(pair, token_text), "mark": mark})
+        bars = _bars(pair, token_text)
+        spoken = "; ".join(f"{bar['text'].strip()}: {bar['title']}" for bar in bars)
+        pairs.append(pair | {"bars": bars, "spoken": spoken, "mark": mark})
     return sorted(pairs, key=lambda pair: pair["score"])
 
 
 def _bars(pair: dict, token_text: Callable[[int], str]) -> list[dict]:
-    """Per token its text, and the probability given summary and document, in percent of the bar."""
+    """Per token its text, and how far its log-probability given summary and document is below 0, in percent of the way to the floor."""
     both = zip(pair["tokens"], pair["summary_logprobs"], pair["document_logprobs"], strict=True)
     return [
         {
             "text": token_text(token),
-            "summary": round(100 * math.exp(s)),
-            "document": round(100 * math.exp(d)),
+            "summary": round(100 * min(s / FLOOR, 1)),
+            "document": round(100 * min(d / FLOOR, 1)),
             "title": f"given the summary {s:.2f}, given the document {d:.2f}",
         }
         for token, s, d in both

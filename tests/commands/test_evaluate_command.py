@@ -100,14 +100,3 @@ def test_rerank_command(model, tmp_path, capsys):
         assert row["summary"] == candidates[0]["summaries"][row["summary_index"]]
         assert row["quals"] == row["scores"][row["summary_index"]]
         assert row["quals"] is None or row["quals"] == max(score for score in row["scores"] if score is not None)
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [('{"document": "x"}', "line 1: summaries is missing"), ('{"summaries": ["x"]}', "line 1: document is missing"), ("{", "cannot be read as JSON")],
-)
-def test_rerank_says_which_row_is_wrong(tmp_path, line, message):
-    rows = tmp_path / "rows.jsonl"
-    rows.write_text(line + "\n")
-    with pytest.raises(UserError, match=message):
-        rerank.read(rows)

@@ -68,6 +68,16 @@ def test_standard_input_to_standard_output(command, rows, one_device):
     assert "QUALS = " in done.stderr.splitlines()[-1]
 
 
+def test_a_full_disk_behind_standard_output_is_the_last_word(command, one_device):
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here")
+    with open("/dev/full", "w") as full:
+        flags = command("--document", "a cat sat", "--summary", "a cat")
+        done = subprocess.run(flags, env=one_device, stdout=full, stderr=subprocess.PIPE, text=True, timeout=300)
+    assert done.returncode == 2
+    assert done.stderr == "standard output: cannot be written (No space left on device)\n"
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -125,7 +135,7 @@ def test_skipping_bad_rows_and_stopping_at_them(tmp_path):
 def test_the_table_counts_what_it_should():
     summary = Summary()
     pair = {"question": "q?", "answer": "a", "score": -2.0}
-    common = {"truncated": False, "summary": "s", "document": "long document"}
+    common = {"summary_index": 0, "truncated": False, "summary": "s", "document": "long document"}
     summary.add(common | {"id": 1, "quals": -2.0, "num_pairs": 1, "pairs": [pair]})
     summary.add(common | {"id": 2, "quals": None, "num_pairs": 0, "pairs": [], "truncated": True})
     summary.add(common | {"id": 3, "quals": -1.0, "num_pairs": 1, "pairs": [pair | {"score": -1.0}]})

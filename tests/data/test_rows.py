@@ -60,6 +60,7 @@ def test_parallel_files_of_unequal_length_name_both(tmp_path):
         ('{"document": "d", "summary": "\\ud800"}', "lone surrogate"),
         ('{"document": "d", "summary": "s", "id": ["\\uDfff"]}', "'id' holds a lone surrogate"),
         ('{"document": "d", "summary": "s", "id": NaN}', "NaN is none of JSON's numbers"),
+        ('{"document": "d", "summary": "s", "x": ' + "[" * 950 + "]" * 950 + "}", "nested deeper than 100 levels"),
         ('{"document": "d", "summary": "s", "id": 1e999}', "1e999 is none of JSON's numbers"),
     ],
 )
@@ -82,7 +83,7 @@ def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(RowError, match="no column 'document'"):
         list(read_rows(_write(tmp_path / "a.csv", "text,summary\na,b\n")))
     (row,) = read_rows(_write(tmp_path / "b.csv", "document,summary\na\n"))
-    assert "another number of columns" in str(row)
+    assert "line 2: has 1 columns, and the header 2" in str(row)
 
 
 def test_a_line_of_another_encoding_is_one_bad_row(tmp_path):
@@ -91,6 +92,47 @@ def test_a_line_of_another_encoding_is_one_bad_row(tmp_path):
     rows = list(read_rows(str(tmp_path / "a.jsonl")))
     assert len(rows) == 202 and [type(row) for row in rows].count(RowError) == 1
     assert "a.jsonl, line 201: is not UTF-8" in str(rows[200])
+
+
+CSV = b"id,document,summary\n1,d,s\n"
+
+
+@pytest.mark.parametrize(
+    ("bad", "messages"),
+    [
+        (b'"x"y,d,s\n', ["line 3: ',' expected after '\"'"]),
+        (b"x,\xe9,s\n", ["line 3: is not UTF-8"]),
+        (b"x,d\n\n", ["line 3: has 2 columns, and the header 3"]),
+        (b'x,"d,s\n', ["line 3: a quote is opened and never closed"]),
+        (b'x,"d\n\xe9 e",s\n', ["line 4: is not UTF-8"]),
+        (b'x,"d,s\ny,"e"f",t\n', ["line 3: ',' expected", "line 4: ',' expected"]),
+    ],
+)
+def test_bad_rows_of_a_csv_cost_no_other_row(tmp_path, bad, messages):
+    (tmp_path / "a.csv").write_bytes(CSV + bad + b"2,e,t\n3,f,u\n")
+    rows = list(read_rows(str(tmp_path / "a.csv")))
+    assert [row.id for row in rows if isinstance(row, Row)] == ["1", "2", "3"]
+    errors = [row for row in rows if isinstance(row, RowError)]
+    assert len(errors) == len(messages)
+    assert all(f"a.csv, {message}" in str(error) for error, message in zip(errors, messages, strict=True))
+
+
+def test_a_quoted_field_keeps_its_line_ends(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b'document,summary\r\n"one\r\ntwo\nthree",s\r\nd,t\r\n')
+    assert list(read_rows(str(tmp_path / "a.csv"))) == [Row(0, 0, "one\r\ntwo\nthree", ("s",)), Row(1, 1, "d", ("t",))]
+
+
+def test_quotes_in_a_tsv_swallow_no_line(tmp_path):
+    (tmp_path / "a.tsv").write_bytes(b'document\tsummary\n"Yes\ts\n\xe9\ts\nhe said "no"\tt\n')
+    first, error, last = read_rows(str(tmp_path / "a.tsv"))
+    assert first == Row(0, 0, '"Yes', ("s",)) and last == Row(2, 2, 'he said "no"', ("t",))
+    assert "a.tsv, line 3: is not UTF-8" in str(error)
+
+
+def test_closed_standard_input_is_one_line(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(RowError, match="standard input is closed"):
+        list(read_rows("-"))
 
 
 def test_a_bad_summary_is_placed_in_the_file_of_summaries(tmp_path):
@@ -118,13 +160,20 @@ def test_a_single_row():
             st.sampled_from(["document", "summary", "summaries", "id"]),
             st.none() | st.text(max_size=5) | st.lists(st.integers()),
         ).map(lambda v: json.dumps(v).encode()),
-    )
+    ),
+    suffix=st.sampled_from(["", ".csv", ".tsv"]),
 )
-def test_whatever_a_file_holds_is_rows_or_one_line_errors(tmp_path_factory, contents):
-    path = tmp_path_factory.mktemp("fuzz") / "x.jsonl"
+def test_whatever_a_file_holds_is_rows_or_one_line_errors(tmp_path_factory, contents, suffix):
+    path = tmp_path_factory.mktemp("fuzz") / f"x.jsonl{suffix}"
     path.write_bytes(contents)
     try:
         for row in read_rows(str(path)):
             assert isinstance(row, Row) or "x.jsonl" in str(row)
     except RowError as error:
         assert "x.jsonl" in str(error)
+
+
+def test_rows_of_many_fields_are_not_deep(tmp_path):
+    fields = {"kind": [[number] for number in range(500)], "deep": eval("[" * 98 + "]" * 98)}
+    (row,) = read_rows(_write(tmp_path / "a.jsonl", json.dumps({"document": "d", "summary": "s"} | fields)))
+    assert row.fields == fields

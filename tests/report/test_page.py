@@ -141,6 +141,9 @@ def test_widths_and_colours(browser, tmp_path, width, dark):
     assert (beside > 0) == (width > 768)
     for selector, background in (("body", "body"), (".soft", "body"), ("mark", "mark"), (".bad", ".row")):
         assert contrast(browser, selector, background) >= 4.5, selector  # WCAG 2.1, level AA
+    for bar in (".key i", ".key i + i"):
+        colours = [f"getComputedStyle(document.querySelector('{name}')).backgroundColor" for name in (bar, ".row")]
+        assert ratio(*map(browser.run, colours)) >= 3, bar  # of what is no text
     luminance = relative_luminance(browser.run("getComputedStyle(document.body).backgroundColor"))
     assert luminance < 0.02 if dark else luminance == 1.0
 
@@ -153,18 +156,43 @@ def relative_luminance(colour):
 
 def contrast(browser, text, background):
     style = "getComputedStyle(document.querySelector('{}')).{}"
-    both = [browser.run(style.format(text, "color")), browser.run(style.format(background, "backgroundColor"))]
-    low, high = sorted(map(relative_luminance, both))
+    return ratio(browser.run(style.format(text, "color")), browser.run(style.format(background, "backgroundColor")))
+
+
+def ratio(*colours):
+    low, high = sorted(map(relative_luminance, colours))
     return (high + 0.05) / (low + 0.05)
 
 
-def test_bars_are_probabilities(page):
+def test_bars_are_log_probabilities(page):
     page.click(".row summary", 1)
     heights = page.run(
         "[...document.querySelectorAll('.row')[1].querySelectorAll('.bars b')].slice(0, 3)"
         ".map(b => [b.style.getPropertyValue('--s'), b.style.getPropertyValue('--d')].map(Number))"
     )
-    assert heights == [[90, 90], [75, 25], [90, 0]]  # e^-0.1 = 0.905; e^-9.1 = 0.0001
+    assert heights == [[1, 1], [3, 14], [1, 91]]  # percent of -10: -0.1; log 0.75 and log 0.25; -9.1
+    colours = page.run(
+        "['--summary', '--document'].map(name => getComputedStyle(document.documentElement).getPropertyValue(name))"
+    )
+    assert colours == ["#2f6fde", "#d07016"]
+    drawn = page.run(
+        "getComputedStyle(document.querySelectorAll('.row')[1].querySelectorAll('.bars b')[2], '::before').backgroundSize"
+    )
+    assert drawn == "6px 1%, 6px 91%"
+    legend = page.run("document.querySelector('.key').textContent")
+    assert "log-probability" in legend and "from 0 (certain) down to \u221210" in legend
+
+
+def test_a_bar_ends_at_the_floor(tmp_path):
+    text = written(tmp_path, [row(0, "A cat.", [Pair("Who?", "cat", -9.0)])]).read_text()
+    assert re.findall(r"--s:(\d+);--d:(\d+)", text)[2] == ("1", "100")  # -27.1
+
+
+def test_bars_speak_to_those_who_do_not_see_them(tmp_path):
+    text = written(tmp_path, ROWS[:1]).read_text()
+    label = "log-probability of each token. When: given the summary -0.10, given the document -0.10; "
+    label += "&lt;/b&gt;&lt;script&gt;: given the summary -0.29"
+    assert text.count(f'role="img" aria-label="{label}') == 2 and "given the document -9.10" in text
 
 
 def test_five_thousand_rows(browser, tmp_path):

@@ -1,0 +1,318 @@
+"""score.py in this process, with a metric that costs nothing: old results, outputs that cannot be written, and mistakes."""
+
+import io
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from quals_jax.commands import score
+from quals_jax.quals import QualsResult, ScoredPair
+
+
+class FakeQuals:
+    """A summary's score is minus its length; one without letters has no pairs."""
+
+    signature = "model:fake"
+    blocks = 0
+
+    def __init__(self):
+        decode = " ".join
+        self.qagen = SimpleNamespace(
+            fingerprint="f",
+            padding=0.0,
+            tokenizer=SimpleNamespace(connector_id=9, decode=lambda ids: decode(map(str, ids))),
+        )
+
+    def percentile(self, quals):
+        return None
+
+    def score(self, documents, summaries):
+        self.blocks += 1
+        return [self._result(*both) for both in zip(documents, summaries, strict=True)]
+
+    def _result(self, document, summary):
+        logprobs = np.full(1, -float(len(summary)), np.float32)
+        pair = ScoredPair(
+            question="who?", answer=summary, tokens=[5], summary_logprobs=np.zeros(1, np.float32), beam_logprobs=np.zeros(1, np.float32),
+            document_logprobs=logprobs, score=-float(len(summary)),
+        )  # fmt: skip
+        pairs = (pair,) if summary.strip() else ()
+        return QualsResult(pair.score if pairs else None, pairs, len(document) > 50)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Runs the command with these flags in a folder of its own; (status, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("quals_jax.commands.runtime.prepare", lambda verbose: None)
+
+    def run(*flags, stdin=b"", quals=None):
+        monkeypatch.setattr(score, "load_quals", lambda options: quals or FakeQuals())
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        try:
+            status = score.main(list(map(str, flags)))
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def lines(*summaries, **fields):
+    return "".join(json.dumps({"document": "d", "summary": text} | fields) + "\n" for text in summaries).encode()
+
+
+def refused(result, *parts):
+    status, _, error = result
+    assert status == 2 and error.count("\n") == 1, error
+    assert all(part in error for part in parts), error
+
+
+FLAGS = ("--input", "i.jsonl", "--output", "o.jsonl", "--block_rows", 2)
+
+
+class Killed(BaseException):
+    pass
+
+
+def kill_after(blocks):
+    """A metric in whose hands the process dies."""
+    quals = FakeQuals()
+    whole = quals.score
+
+    def score_or_die(documents, summaries):
+        if quals.blocks == blocks:
+            raise Killed
+        return whole(documents, summaries)
+
+    quals.score = score_or_die
+    return quals
+
+
+def test_a_finished_run_of_other_rows_is_refused_and_of_the_same_reprinted(run):
+    Path("i.jsonl").write_bytes(lines("a", "b", "c", "dd"))
+    first = run(*FLAGS)
+    assert first[0] == 0 and run(*FLAGS) == first
+    os.utime("i.jsonl", ns=(1, 1))
+    assert run(*FLAGS) == first  # touched, and still the same rows
+    for rows in (
+        lines("a", "b", "c", "ee"),
+        lines("a", "b", "c", "dd").replace(b'"document": "d"', b'"document": "e"'),
+    ):
+        Path("i.jsonl").write_bytes(rows)
+        refused(run(*FLAGS), "o.jsonl: was made from other rows", "--overwrite")
+    assert run(*FLAGS, "--overwrite")[0] == 0
+
+
+def test_files_moved_together_still_fit(run, tmp_path, monkeypatch):
+    Path("i.jsonl").write_bytes(lines("a", "b", "c"))
+    first = run(*FLAGS)
+    shutil.copytree(tmp_path, tmp_path / "moved")
+    monkeypatch.chdir(tmp_path / "moved")
+    assert run(*FLAGS) == first
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 2, 3])
+def test_a_killed_run_goes_on_with_the_same_rows_alone(run, blocks):
+    texts = ["a", "b", "c", "d", "e", "f", "g"]
+    Path("i.jsonl").write_bytes(lines(*texts))
+    assert run("--input", "i.jsonl", "--output", "whole.jsonl", "--block_rows", 2)[0] == 0
+    with pytest.raises(Killed):
+        run(*FLAGS, quals=kill_after(blocks))
+    for changed in range(2 * blocks):
+        Path("i.jsonl").write_bytes(lines(*texts[:changed], "x", *texts[changed + 1 :]))
+        refused(run(*FLAGS), "o.jsonl: was made from other rows")
+    Path("i.jsonl").write_bytes(lines(*texts))
+    assert run(*FLAGS)[0] == 0
+    assert Path("o.jsonl").read_bytes() == Path("whole.jsonl").read_bytes()
+
+
+def test_standard_input_never_gets_an_old_result(run):
+    piped = ("--input", "-", "--output", "o.jsonl")
+    first = run(*piped, stdin=lines("a"))
+    assert first[0] == 0
+    for rows in (lines("a"), lines("a", "b")):
+        refused(run(*piped, stdin=rows), "o.jsonl: is there already", "standard input", "--overwrite")
+    assert "n = 2" in run(*piped, "--overwrite", stdin=lines("a", "b"))[1]
+
+
+def test_all_rows_skipped_and_killed_before_the_last_step(run):
+    Path("i.jsonl").write_text("{}\n")
+    flags = (*FLAGS, "--on_error", "skip")
+    first = run(*flags)
+    assert first[0] == 0 and "QUALS = none (n = 0)" in first[1]
+    os.replace("o.jsonl", "o.jsonl.partial")
+    assert run(*flags) == first and Path("o.jsonl").exists()
+
+
+def test_bad_rows_of_a_csv_are_skipped(run):
+    Path("i.csv").write_bytes(b'document,summary\nd,a\n"x"y,z\nd,\xe9\nd,b\n')
+    status, table, _ = run("--input", "i.csv", "--output", "o.jsonl", "--on_error", "skip")
+    assert status == 0 and "skipped rows   2" in table and "n = 2" in table
+
+
+@pytest.mark.parametrize(
+    ("flags", "parts"),
+    [
+        (["--report", "o.jsonl.run.json"], ["--report is o.jsonl.run.json, which --output writes"]),
+        (["--report", "i.jsonl"], ["--report and --input are the same file"]),
+        (["--output", "/dev/null", "--overwrite"], ["/dev/null: is a device"]),
+        (["--output", "i.jsonl", "--overwrite"], ["--input is i.jsonl, which --output writes"]),
+        (["--model", "~nosuchuser/x"], ["--model is ~nosuchuser/x", "no such home folder"]),
+        (["--block_rows", "9" * 20], ["--block_rows is 9999", "from 1 to"]),
+        (["--batch_size", "9" * 11], ["--batch_size is 9999", "from 1 to"]),
+        (["--diversity_strength", "1e300"], ["--diversity_strength is 1e+300"]),
+        (["--output", "o" * 300], ["File name too long"]),
+    ],
+)
+def test_mistakes_are_one_line(run, flags, parts):
+    Path("i.jsonl").write_bytes(lines("a"))
+    before = Path("i.jsonl").read_bytes()
+    refused(run(*FLAGS, *flags), *parts)
+    assert Path("i.jsonl").read_bytes() == before and Path("/dev/null").is_char_device()
+
+
+def test_the_files_of_a_run_are_no_input(run):
+    rows = lines("a")
+    for ending in (".partial", ".run.json"):
+        Path(f"o.jsonl{ending}").write_bytes(rows)
+        refused(run("--input", f"o.jsonl{ending}", "--output", "o.jsonl", "--overwrite"), f"--input is o.jsonl{ending}")
+        assert Path(f"o.jsonl{ending}").read_bytes() == rows
+
+
+def test_closed_standard_streams(run, monkeypatch):
+    monkeypatch.setattr(score, "load_quals", lambda options: FakeQuals())
+    monkeypatch.setattr("sys.stdin", None)
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(SystemExit) as end:
+        score.main(["--input", "-", "--output", "o.jsonl"])
+    assert end.value.code == 2
+    Path("i.jsonl").write_bytes(lines("a"))
+    monkeypatch.setattr("sys.stdout", None)
+    monkeypatch.setattr("sys.stderr", None)
+    assert score.main(["--input", "i.jsonl", "--output", "o.jsonl"]) == 0
+
+
+@pytest.mark.parametrize("flags", [(), ("--output", "o.jsonl")])
+def test_a_full_disk_behind_standard_output_is_one_line(run, monkeypatch, flags):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("there is no /dev/full here")
+    Path("i.jsonl").write_bytes(lines("a"))
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        status, _, error = run("--input", "i.jsonl", *flags)
+        lost = [line for line in error.splitlines() if "standard output" in line]
+        assert status == 2 and len(lost) == 1 and "No space left" in lost[0] and "Traceback" not in error
+        assert not flags or error.count("\n") == 1
+
+
+def test_a_full_disk_under_the_output_loses_nothing(run, monkeypatch):
+    Path("i.jsonl").write_bytes(lines("a", "b", "c"))
+    done, synced = [], os.fsync
+
+    def fsync(descriptor):
+        done.append(descriptor)
+        if len(done) > 3:  # the record, a block, the record
+            raise OSError(28, "No space left on device")
+        synced(descriptor)
+
+    monkeypatch.setattr("os.fsync", fsync)
+    refused(run(*FLAGS), "o.jsonl: cannot be written (No space left on device)")
+    monkeypatch.setattr("os.fsync", synced)
+    assert (
+        Path("o.jsonl.partial").read_text().count("\n") == 3
+        and json.loads(Path("o.jsonl.run.json").read_text())["blocks"] == 1
+    )
+    assert run(*FLAGS)[0] == 0 and Path("o.jsonl").read_text().count("\n") == 3
+
+
+def test_what_the_table_warns_of(run):
+    Path("i.jsonl").write_bytes(lines("a long summary", "another"))
+    _, table, _ = run(*FLAGS)
+    assert (
+        "note: most summaries are longer than their documents: were the two exchanged?" in table
+        and "no pair" not in table
+    )
+    Path("e.jsonl").write_bytes(lines("", " ", document="a document"))
+    status, table, _ = run("--input", "e.jsonl", "--output", "e.out")
+    assert status == 0 and "note: no pair could be used: is the model a QAGen" in table and "exchanged" not in table
+    assert "without pairs  2 (100.0%)" in table
+
+
+def test_a_cut_document_is_counted_once(run):
+    row = {"document": "d" * 60, "summaries": ["a", "b", "c"]}
+    Path("i.jsonl").write_text((json.dumps(row) + "\n") * 2)
+    _, table, _ = run(*FLAGS)
+    assert "summaries      6" in table and "cut documents  2:" in table
+
+
+def test_sigterm_is_ours_only_while_we_run(run):
+    import signal
+
+    before = signal.getsignal(signal.SIGTERM)
+    Path("i.jsonl").write_bytes(lines("a"))
+    run(*FLAGS)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_summary_that_begins_with_a_dash(run):
+    status, output, _ = run("--document", "d", "--summary=-x")
+    assert status == 0 and json.loads(output)["summary"] == "-x"
+    assert "--summary=-x" in run("--help")[1]
+
+
+@pytest.fixture
+def own_environment(monkeypatch):
+    for name in ("XLA_FLAGS", "TF_CPP_MIN_LOG_LEVEL", "TRANSFORMERS_VERBOSITY"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+
+
+def test_messages_about_devices_are_for_those_who_ask(monkeypatch, own_environment):
+    import logging
+
+    from quals_jax.commands import runtime
+
+    monkeypatch.setattr(runtime, "keep_compiled", lambda folder: None)
+    logger = logging.getLogger("jax._src.xla_bridge")
+    monkeypatch.setattr(logger, "level", logging.NOTSET)
+    runtime.prepare()
+    assert logger.getEffectiveLevel() == logging.ERROR
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch, own_environment):
+    from quals_jax.commands import runtime
+
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.setattr(runtime, "keep_compiled", lambda folder: pytest.fail("nothing can be kept"))
+    runtime.prepare()
+
+
+def test_a_damaged_entry_that_cannot_be_removed_is_left(monkeypatch, tmp_path):
+    import jax
+
+    from quals_jax.commands import runtime
+
+    kept = {
+        name: getattr(jax.config, name)
+        for name in ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    }
+    monkeypatch.setattr("warnings.showwarning", lambda *all, **named: pytest.fail("was shown"))
+    (tmp_path / "jit_x-1-cache").mkdir()  # cannot be unlinked
+    try:
+        runtime.keep_compiled(tmp_path)
+        sys.modules["warnings"].showwarning(
+            "Error reading persistent compilation cache entry for 'jit_x': bad", UserWarning, "f", 1
+        )
+    finally:
+        for name, value in kept.items():
+            jax.config.update(name, value)
