@@ -19,7 +19,12 @@ def get_config() -> ConseqConfig:
         candidates=CandidateConfig(folder="out/gazette-candidates", rows=2000),
         evaluation=EvaluationConfig(data="gazette:validation", rows=100),
         data=DataConfig(
-            train="gazette:train", batch_size=8, false_share=0.3, source_buckets=(192, 512), target_buckets=(64, 128)
+            train="gazette:train",
+            batch_size=8,
+            false_share=0.6,
+            false_kinds=("role_exchange", "outcome"),
+            source_buckets=(192, 512),
+            target_buckets=(64, 128),
         ),
         model=ModelConfig(initial="quals_jax/assets/gazette_mle", dropout=0.0),
         optimizer=OptimizerConfig(

@@ -96,7 +96,7 @@ def sample(config: ConseqConfig, folder: Path, say: Callable[[str], None]) -> Pa
     settings, result = config.candidates, folder / "candidates.jsonl"
     documents = Documents(
         config.data.train, rows=settings.rows, story_seed=settings.story_seed, false_share=config.data.false_share,
-        folder=config.data.folder,
+        false_kinds=config.data.false_kinds, folder=config.data.folder,
     )  # fmt: skip
     summarizer = Summarizer.from_pretrained(
         config.model.initial, config.model.tokenizer or None, dtype=config.model.dtype, batch_size=settings.batch_size

@@ -25,7 +25,8 @@ class Documents(Sequence):
 
     Args:
         words: as in `data.train` of a configuration: `gazette:test`, `jsonl:rows.jsonl`, `tfds:xsum#test`, ...
-        story_seed: of Gazette's stories. false_share: of Gazette's references, how many are false.
+        story_seed: of Gazette's stories. false_share, false_kinds: of Gazette's references, how many are false, and
+            how (`gazette.noisy_reference`).
         folder: where tensorflow_datasets keeps its sets.
 
     Raises:
@@ -33,10 +34,11 @@ class Documents(Sequence):
     """
 
     def __init__(
-        self, words: str, *, rows: int = 0, story_seed: int = 0, false_share: float = 0.0, folder: str = ""
-    ):
+        self, words: str, *, rows: int = 0, story_seed: int = 0, false_share: float = 0.0, false_kinds: Sequence[str] = (),
+        folder: str = "",
+    ):  # fmt: skip
         form, _, split = words.partition(":")
-        self.story_seed, self.false_share = story_seed, false_share
+        self.story_seed, self.false_share, self.false_kinds = story_seed, false_share, false_kinds
         self.split = split if form == sources.GAZETTE else None
         if self.split is None:
             self.texts = sources.open_sources(words, folder=folder)
@@ -56,7 +58,8 @@ class Documents(Sequence):
             raise IndexError(index)
         if self.split is not None:
             story = gazette.story(self.story_seed, self.split, index)
-            return Document(story.id, story.document, gazette.noisy_reference(story, self.false_share).text, story)
+            reference = gazette.noisy_reference(story, self.false_share, self.false_kinds)
+            return Document(story.id, story.document, reference.text, story)
         text = self.texts[index]
         return Document(str(index), text.source, text.targets[0].text)
 

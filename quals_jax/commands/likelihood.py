@@ -202,7 +202,8 @@ def gazette_batches(
             copy_batches=config.data.copy_batches if training else 0,
             **common,
         )
-    return gazette_data.SummaryBatches(tokenizer, false_share=config.data.false_share if training else 0.0, **common)
+    share = config.data.false_share if training else 0.0
+    return gazette_data.SummaryBatches(tokenizer, false_share=share, false_kinds=config.data.false_kinds, **common)
 
 
 def export(params: dict[str, jax.Array], model: Bart, tokenizer: Tokenizer, folder: Path, *, dtype: str) -> Path:

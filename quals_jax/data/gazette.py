@@ -112,12 +112,16 @@ class QagenBatches(Sequence):
 
 
 class SummaryBatches(Sequence):
-    """Batch number `index` for a summarizer: documents and one reference each, of which `false_share` are false."""
+    """Batch number `index` for a summarizer: documents and one reference each, of which `false_share` are false, as
+    `gazette.noisy_reference` makes them."""
 
-    def __init__(self, tokenizer: Tokenizer, *, seed: int, split: str, count: int, rows: int, false_share: float = 0.0):
+    def __init__(
+        self, tokenizer: Tokenizer, *, seed: int, split: str, count: int, rows: int, false_share: float = 0.0,
+        false_kinds: Sequence[str] = (),
+    ):  # fmt: skip
         self.tokenizer = tokenizer
         self.seed, self.split, self.count = seed, split, count
-        self.rows, self.false_share = rows, false_share
+        self.rows, self.false_share, self.false_kinds = rows, false_share, false_kinds
 
     def __len__(self) -> int:
         return self.count
@@ -127,7 +131,7 @@ class SummaryBatches(Sequence):
             raise IndexError(index)
         stories = [gazette.story(self.seed, self.split, index * self.rows + row) for row in range(self.rows)]
         documents = self.tokenizer.encode_pieces([story.document for story in stories])
-        references = [gazette.noisy_reference(story, self.false_share).text for story in stories]
+        references = [gazette.noisy_reference(story, self.false_share, self.false_kinds).text for story in stories]
         summaries = self.tokenizer.encode_pieces(references)
         examples = [
             Example([*document[: DOCUMENT_TOKENS - 1], EOS], ([*summary[: SUMMARY_TOKENS - 1], EOS],))

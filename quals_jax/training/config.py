@@ -106,6 +106,7 @@ class DataConfig:
     summaries_per_document: int = 1  # Gazette: summaries for each document of a QAGen's batch
     unanswered: int = 0  # Gazette: questions for each summary that it does not answer, to be answered with "unknown"
     false_share: float = 0.0  # Gazette: share of a summarizer's references that are false
+    false_kinds: tuple = ()  # Gazette: how they are false: the first of these kinds that a story allows; else any kind
 
     def validate(self) -> None:
         _require(bool(self.train), "data.train", self.train, "a source such as jsonl:rows.jsonl")

@@ -147,3 +147,13 @@ def test_noisy_references_have_the_stated_share_and_keep_the_label():
     assert all(reference.text == story.summary for story, reference in references if not reference.corruption)
     with pytest.raises(ValueError, match="between 0 and 1"):
         gazette.noisy_reference(references[0][0], 1.5)
+    with pytest.raises(ValueError, match="kinds has fog"):
+        gazette.noisy_reference(references[0][0], 0.5, ("date", "fog"))
+
+
+def test_noisy_references_may_be_false_always_in_the_same_way():
+    for story in gazette.stories(2, "train", 100):
+        found = gazette.noisy_reference(story, 1.0, ("role_exchange", "outcome")).corruption.kind
+        kinds = [corruption.kind for corruption in story.corruptions]
+        preferred = [kind for kind in ("role_exchange", "outcome") if kind in kinds]
+        assert found in (preferred[:1] or kinds)
