@@ -1,6 +1,6 @@
 """The ConSeq recipe in miniature, on Gazette, from the embedded MLE summarizer: `make train`.
 
-Small on purpose: QUALS from 12 questions instead of 60, 3 samples a document instead of 6, ratios of 0.5.
+Small on purpose: QUALS from 12 questions instead of 60, 3 samples of 1,200 documents instead of 6 of 2,000.
 
     python train.py --config configs/gazette_conseq_miniature.py --workdir out/miniature --cpu_devices 2
 """
@@ -19,12 +19,12 @@ def get_config() -> ConseqConfig:
     return ConseqConfig(
         kind="conseq",
         seed=1,
-        epochs=2.0,
+        epochs=4.0,
         checkpoint_every=50,
         export_dtype="float16",
         candidates=CandidateConfig(rows=1200, samples=3, block_rows=128),
         scoring=ScoringConfig(beams=12),
-        selection=SelectionConfig(candidate_ratio=0.5, reference_ratio=0.5),
+        selection=SelectionConfig(candidate_ratio=0.9, reference_ratio=0.35),
         evaluation=EvaluationConfig(data="gazette:test", rows=300),
         data=DataConfig(
             train="gazette:train",
@@ -36,6 +36,6 @@ def get_config() -> ConseqConfig:
         ),
         model=ModelConfig(initial="quals_jax/assets/gazette_mle", dropout=0.0),
         optimizer=OptimizerConfig(
-            name="fairseq_adam", learning_rate=1e-4, warmup_steps=10, weight_decay=0.01, clip_norm=0.1
+            name="fairseq_adam", learning_rate=5e-4, warmup_steps=10, weight_decay=0.01, clip_norm=0.1
         ),
     )

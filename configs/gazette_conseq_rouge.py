@@ -13,7 +13,7 @@ def get_config() -> ConseqConfig:
     return ConseqConfig(
         kind="conseq_rouge",
         seed=1,
-        epochs=2.0,
+        epochs=4.0,
         checkpoint_every=50,
         export_dtype="float16",
         candidates=CandidateConfig(folder="out/gazette-candidates", rows=2000),
@@ -28,6 +28,6 @@ def get_config() -> ConseqConfig:
         ),
         model=ModelConfig(initial="quals_jax/assets/gazette_mle", dropout=0.0),
         optimizer=OptimizerConfig(
-            name="fairseq_adam", learning_rate=1e-4, warmup_steps=10, weight_decay=0.01, clip_norm=0.1
+            name="fairseq_adam", learning_rate=5e-4, warmup_steps=10, weight_decay=0.01, clip_norm=0.1
         ),
     )
