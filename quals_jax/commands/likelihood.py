@@ -199,6 +199,7 @@ def gazette_batches(
             tokenizer,
             summaries=config.data.summaries_per_document,
             unanswered=config.data.unanswered,
+            pair_tokens=config.data.pair_tokens,
             copy_batches=config.data.copy_batches if training else 0,
             **common,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -29,6 +29,9 @@ class QagenBatches(Sequence):
     Beside these a summary has `unanswered` questions that it does not answer, given and not learnt, with the answer
     `UNKNOWN`: a search for 60 different pairs asks such questions too, and must not make up answers to them.
 
+    With `pair_tokens` the wordings of a summary's questions are those whose pairs come nearest to so many tokens: a search
+    ends when so many hypotheses have ended, and facts with longer pairs than the others' would not be asked about.
+
     The first `copy_batches` are copying lessons instead: sources are summaries, or lists of fresh names and numbers,
     targets spans of them. Without them the answers are not learnt (training-notes).
     """
@@ -43,12 +46,13 @@ class QagenBatches(Sequence):
         rows: int,
         summaries: int = 1,
         unanswered: int = 0,
+        pair_tokens: int = 0,
         copy_batches: int = 0,
     ):
         self.tokenizer = tokenizer
         self.seed, self.split, self.count = seed, split, count
         self.rows, self.summaries, self.unanswered = rows, summaries, unanswered
-        self.copy_batches = copy_batches
+        self.pair_tokens, self.copy_batches = pair_tokens, copy_batches
 
     def __len__(self) -> int:
         return self.count
@@ -74,7 +78,8 @@ class QagenBatches(Sequence):
         pieces = self.tokenizer.encode_pieces(texts)
         examples = []
         for story, ids in zip(stories, pieces, strict=True):
-            questions = chosen_questions(story, generator, in_summary=in_summary)
+            distance = self._distance if in_summary and self.pair_tokens else None
+            questions = chosen_questions(story, generator, in_summary=in_summary, distance=distance)
             targets = [self.tokenizer.encode_pair(question.question, question.answer) for question in questions]
             fits = [number for number, target in enumerate(targets) if len(target) <= PAIR_TOKENS][:most]
             types = [TYPES.index(questions[number].type) for number in fits]
@@ -88,6 +93,10 @@ class QagenBatches(Sequence):
             examples.append(Example([*ids[: source - 1], EOS], tuple(targets), tuple(types), tuple(prompts)))
         pair = most + unanswered
         return stack(examples, rows=len(stories), source=source, pair=pair, target=PAIR_TOKENS, with_types=True)
+
+    def _distance(self, question: gazette.Question) -> int:
+        """How far the pair's length is from `pair_tokens`."""
+        return abs(len(self.tokenizer.encode_pair(question.question, question.answer)) - self.pair_tokens)
 
     def _copies(self, stories: list[gazette.Story], generator: random.Random) -> dict:
         texts = []
@@ -140,14 +149,24 @@ class SummaryBatches(Sequence):
         return {"rows": stack(examples, rows=self.rows, source=DOCUMENT_TOKENS, pair=1, target=SUMMARY_TOKENS)}
 
 
-def chosen_questions(story: gazette.Story, generator: random.Random, *, in_summary: bool) -> list[gazette.Question]:
-    """In random order: a question about every fact of a document, or two about every fact that the summary tells."""
+def chosen_questions(
+    story: gazette.Story,
+    generator: random.Random,
+    *,
+    in_summary: bool,
+    distance: Callable[[gazette.Question], int] | None = None,
+) -> list[gazette.Question]:
+    """In random order: a question about every fact of a document, or two about every fact that the summary tells. With
+    `distance` only wordings at most 1 further than the fact's nearest one are taken."""
     by_slot: dict[str, list[gazette.Question]] = {}
     for question in story.questions:
         if question.in_summary or not in_summary:
             by_slot.setdefault(question.slot, []).append(question)
     chosen = []
     for wordings in by_slot.values():
+        if distance is not None:
+            nearest = min(map(distance, wordings))
+            wordings = [question for question in wordings if distance(question) <= nearest + 1]
         chosen += generator.sample(wordings, min(len(wordings), 2 if in_summary else 1))
     generator.shuffle(chosen)
     return chosen
