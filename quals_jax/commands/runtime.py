@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import os
 import re
@@ -12,6 +13,8 @@ from pathlib import Path
 # Without it XLA's CPU back end copies the search's whole cache at every step; it is for the process, so only commands set it.
 CPU_FLAG = "--xla_cpu_copy_insertion_use_region_analysis=true"
 CPU_FLAG_VERSIONS = ("0.10.",)  # of jaxlib; an unknown flag would end the process
+M_MMAP_THRESHOLD = -3  # of glibc's mallopt
+LARGE_BUFFER = 2**21  # bytes
 SMALLEST_SECONDS = 0.3  # programs that compile faster are not kept
 
 
@@ -19,6 +22,7 @@ def prepare(verbose: bool = False) -> None:
     """Imports JAX with its flags, its messages silenced, and its compilation cache in the user's cache folder."""
     from importlib.metadata import version
 
+    return_large_buffers()
     if version("jaxlib").startswith(CPU_FLAG_VERSIONS) and "copy_insertion" not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {CPU_FLAG}".strip()
     if not verbose:
@@ -32,6 +36,16 @@ def prepare(verbose: bool = False) -> None:
         logging.getLogger("jax._src.xla_bridge").setLevel(logging.ERROR)
     if folder := cache_folder():
         keep_compiled(folder)
+
+
+def return_large_buffers() -> None:
+    """Has glibc give every large buffer back to the system when it is freed; elsewhere nothing.
+
+    Left alone it keeps larger and larger ones (up to 32 MB) in the arena of whichever thread asked, and as XLA's threads
+    take turns, memory creeps up for hours.
+    """
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # no C library in sight, or another one
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BUFFER)
 
 
 def cache_folder() -> Path | None:
