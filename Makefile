@@ -41,7 +41,7 @@ train: $(TRAIN)
 	$(BIN)/python train.py --config configs/gazette_conseq_miniature.py --workdir out/miniature --cpu_devices 2 --verbose
 
 bench: $(TRAIN)
-	$(BIN)/python benchmarks/decode.py
+	$(BIN)/python benchmarks/bench.py $(if $(PEER),--peer_python $(PEER)/bin/python)
 
 soak: $(TEST)
 	$(BIN)/python -m pytest --run-soak tests/soak

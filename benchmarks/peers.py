@@ -1,6 +1,6 @@
-"""quals_jax beside Hugging Face transformers 4.56.2 (the last release with group beam search), BART-base shape, random weights.
+"""quals_jax beside Hugging Face transformers 4.56.2 (the last release with group beam search), random weights.
 
-    python benchmarks/peers.py --peer_python PEER/bin/python [--runs 5] [--cases "decode 1x60x25"]
+    python benchmarks/peers.py --peer_python PEER/bin/python [--shape base] [--runs 5] [--cases "decode 1x60x25"]
 
 PEER is a virtual environment with torch and transformers==4.56.2. Each library has a process of its own; the two take
 turns, so that noise of the machine falls on both. Printed are medians in seconds and the median of the ratios.
@@ -13,8 +13,8 @@ import subprocess
 import sys
 import time
 
-WIDTH, LAYERS, HEADS, VOCABULARY = 768, 6, 12, 50265
-SUMMARY, DOCUMENT, PAIRS, PAIR = 30, 600, 10, 25
+from models import DOCUMENT, PAIR, PAIRS, SHAPES, SUMMARY, random_bart, random_ids, random_qagen
+
 # what is done, how often, and the tokens of a hypothesis
 CASES = {
     "decode 1x60x25": ("decode", 1, 25),
@@ -25,38 +25,19 @@ CASES = {
 }
 
 
-def ids(count: int, length: int, seed: int) -> list[list[int]]:
-    import numpy as np
-
-    generator = np.random.default_rng(seed)
-    return [generator.integers(4, VOCABULARY, length - 1).tolist() + [2] for _ in range(count)]
-
-
-def ours():
+def ours(shape):
     """A function of a case's values that runs it here."""
-    sys.path.insert(0, ".")
     from quals_jax.commands.runtime import prepare
 
     prepare()
-    from flax import nnx
-
-    from quals_jax.decoding.diverse_beam import SearchConfig
-    from quals_jax.models.bart import Bart, BartConfig
     from quals_jax.pairs import QAPair
-    from quals_jax.qagen import QAGen
 
-    config = BartConfig(VOCABULARY, WIDTH, LAYERS, LAYERS, HEADS, HEADS, 4 * WIDTH, 4 * WIDTH)
-    model = Bart(config, rngs=nnx.Rngs(0))
-
-    class NoTokenizer:
-        size, connector = VOCABULARY, " strutConnector"
-        decode = staticmethod(lambda ids: "")
+    bart = random_bart(shape)
 
     def make(what: str, count: int, length: int):
-        search = SearchConfig(min_length=length - 1, max_length=length - 1)
-        qagen = QAGen(model, NoTokenizer(), search=search, batch_size=count)
-        summaries, documents = ids(count, SUMMARY, 0), ids(count, DOCUMENT, 1)
-        pairs = [QAPair("", None, tokens) for tokens in ids(PAIRS, PAIR, 2)]
+        qagen = random_qagen(bart, batch_size=count, length=length)
+        summaries, documents, pairs = inputs(shape, count)
+        pairs = [QAPair("", None, tokens) for tokens in pairs]
         if what == "decode":
             return lambda: qagen.generate_ids(summaries)
         return lambda: qagen.score_ids(documents, [pairs] * count)
@@ -64,16 +45,22 @@ def ours():
     return make
 
 
-def theirs():
+def inputs(shape, count: int):
+    """Summaries, documents, and the pairs of each, as ids."""
+    texts = (random_ids(count, length, seed, shape.vocabulary) for seed, length in enumerate((SUMMARY, DOCUMENT)))
+    return (*texts, random_ids(PAIRS, PAIR, 2, shape.vocabulary))
+
+
+def theirs(shape):
     """The same with transformers: group beam search, then all pairs of a document in one batch, the document repeated."""
     import torch
     from transformers import BartConfig, BartForConditionalGeneration
 
     torch.manual_seed(0)
     config = BartConfig(
-        vocab_size=VOCABULARY, d_model=WIDTH, encoder_layers=LAYERS, decoder_layers=LAYERS,
-        encoder_attention_heads=HEADS, decoder_attention_heads=HEADS, encoder_ffn_dim=4 * WIDTH,
-        decoder_ffn_dim=4 * WIDTH, forced_eos_token_id=None, forced_bos_token_id=None,
+        vocab_size=shape.vocabulary, d_model=shape.width, encoder_layers=shape.layers, decoder_layers=shape.layers,
+        encoder_attention_heads=shape.heads, decoder_attention_heads=shape.heads, encoder_ffn_dim=4 * shape.width,
+        decoder_ffn_dim=4 * shape.width, forced_eos_token_id=None, forced_bos_token_id=None,
     )  # fmt: skip
     model = BartForConditionalGeneration(config).eval()
 
@@ -91,8 +78,7 @@ def theirs():
             torch.log_softmax(logits, -1).gather(-1, pairs[..., None])
 
     def make(what: str, count: int, length: int):
-        summaries, documents = (torch.tensor(ids(count, n, seed)) for seed, n in enumerate((SUMMARY, DOCUMENT)))
-        pairs = torch.tensor(ids(PAIRS, PAIR, 2))
+        summaries, documents, pairs = map(torch.tensor, inputs(shape, count))
 
         def run():
             with torch.inference_mode():
@@ -116,36 +102,56 @@ def work(make) -> None:
         print(time.perf_counter() - started, flush=True)
 
 
+class Peers:
+    """The two processes. They take turns."""
+
+    def __init__(self, peer_python: str, shape: str):
+        self.workers = [
+            subprocess.Popen(
+                [python, __file__, "--work", side, "--shape", shape],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            )
+            for side, python in (("ours", sys.executable), ("theirs", peer_python))
+        ]  # fmt: skip
+
+    def compare(self, case: str, runs: int) -> tuple[float, float, float]:
+        """Median seconds of ours and of theirs, and the median of theirs / ours."""
+        seconds = [[self._ask(worker, case) for worker in self.workers] for _ in range(runs)]
+        ours, theirs = (statistics.median(column) for column in zip(*seconds, strict=True))
+        return ours, theirs, statistics.median(their / our for our, their in seconds)
+
+    def _ask(self, worker, case: str) -> float:
+        worker.stdin.write(case + "\n")
+        worker.stdin.flush()
+        answer = worker.stdout.readline()
+        if not answer:
+            raise SystemExit(f"peers.py: {worker.args[0]} ended at {case!r}")
+        return float(answer)
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.stdin.close()
+            worker.wait()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer_python", help="of an environment with torch and transformers==4.56.2")
+    parser.add_argument("--shape", choices=SHAPES, default="base")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--cases", nargs="*", default=list(CASES), choices=CASES, metavar="CASE")
     parser.add_argument("--work", choices=("ours", "theirs"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
-        return work({"ours": ours, "theirs": theirs}[options.work]())
+        return work({"ours": ours, "theirs": theirs}[options.work](SHAPES[options.shape]))
     if not options.peer_python:
         parser.error("--peer_python is missing")
-    workers = [
-        subprocess.Popen([python, __file__, "--work", side], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for side, python in (("ours", sys.executable), ("theirs", options.peer_python))
-    ]
-
-    def ask(worker, name: str) -> float:
-        worker.stdin.write(name + "\n")
-        worker.stdin.flush()
-        return float(worker.stdout.readline())
-
+    peers = Peers(options.peer_python, options.shape)
     print(f"{'seconds':18} {'quals_jax':>10} {'transformers':>13} {'ratio':>6}")
-    for name in options.cases:
-        seconds = [[ask(worker, name) for worker in workers] for _ in range(options.runs)]
-        mine, peer = (statistics.median(column) for column in zip(*seconds, strict=True))
-        ratio = statistics.median(their / our for our, their in seconds)
-        print(f"{name:18} {mine:10.3f} {peer:13.3f} {ratio:6.2f}", flush=True)
-    for worker in workers:
-        worker.stdin.close()
-        worker.wait()
+    for case in options.cases:
+        mine, peer, ratio = peers.compare(case, options.runs)
+        print(f"{case:18} {mine:10.3f} {peer:13.3f} {ratio:6.2f}", flush=True)
+    peers.close()
 
 
 if __name__ == "__main__":

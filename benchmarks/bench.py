@@ -1,0 +1,229 @@
+"""How fast QUALS is here: `python benchmarks/bench.py [--models embedded base large] [--peer_python PEER/bin/python]`.
+
+One table and a JSON file: per model and stage the time of one summary, summaries and tokens a second, the share of the
+operations that a large matrix product reaches on the same device (model FLOP utilisation, padding not counted), the
+seconds that compilation added to the first call, and the peak memory. Each model has a process of its own.
+
+embedded: Gazette, as score.py scores it. base, large: BART's shapes with random weights, summaries of 30 tokens, 60
+hypotheses of 25, 10 pairs, documents of 600. With --peer_python (a virtual environment with torch and
+transformers==4.56.2) the two random shapes are also timed beside transformers, taking turns.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import flops
+from models import DOCUMENT, PAIR, PAIRS, SHAPES, SUMMARY, random_bart, random_ids, random_qagen
+
+MODELS = ("embedded", *SHAPES)
+PEER_CASES = ("decode 4x60x25", "score 4x10 pairs")
+COLUMNS = ("seconds", "summaries/s", "tokens/s", "of matmul", "compile s", "peak MB")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="*", choices=MODELS, default=MODELS)
+    parser.add_argument(
+        "--summaries", type=int, default=4, help="of a batch of the random shapes (4); embedded: 8 batches of 8"
+    )
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--peer_python", help="of an environment with torch and transformers==4.56.2")
+    parser.add_argument("--output", type=Path, default=Path("out/bench.json"))
+    parser.add_argument("--work", choices=MODELS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        return work(options)
+    results = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "dtype": options.dtype,
+        "models": {},
+        "peers": {},
+    }
+    for number, name in enumerate(options.models):
+        if name in SHAPES and (why := too_large(SHAPES[name])):
+            print(f"{name}: left out, {why}")
+            continue
+        command = [sys.executable, __file__, "--work", name, "--dtype", options.dtype]
+        command += ["--summaries", str(options.summaries), "--runs", str(options.runs)]
+        found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+        if not number:
+            print(f"{found['devices']}, {options.dtype}\n{'':26}" + "".join(f"{column:>13}" for column in COLUMNS))
+        results["models"][name] = found
+        for stage, row in found["stages"].items():
+            cells = [f"{row[column]:13.3g}" if row.get(column) is not None else f"{'':13}" for column in COLUMNS]
+            print(f"{name:9}{stage:17}" + "".join(cells), flush=True)
+    if options.peer_python:
+        from peers import Peers
+
+        print(f"\n{'seconds':26}{'quals_jax':>13}{'transformers':>13}{'ratio':>13}")
+        for name in [name for name in results["models"] if name in SHAPES]:
+            peers = Peers(options.peer_python, name)
+            for case in PEER_CASES:
+                row = peers.compare(case, options.runs)
+                results["peers"][f"{name}, {case}"] = dict(
+                    zip(("quals_jax", "transformers", "ratio"), row, strict=True)
+                )
+                print(f"{name:9}{case:17}{row[0]:13.3f}{row[1]:13.3f}{row[2]:13.2f}", flush=True)
+            peers.close()
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(results, indent=1))
+    print(f"\nwritten to {options.output}")
+
+
+def too_large(shape) -> str | None:
+    """Why this shape does not fit the host's memory: two copies of its parameters while they are drawn, and half as much again."""
+    information = Path("/proc/meminfo")
+    if not information.exists():
+        return None
+    lines = information.read_text().splitlines()
+    free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    needed = int(2.5 * shape.bytes)
+    return f"it needs {needed / 2**30:.1f} GB, {free / 2**30:.1f} are free" if free < needed else None
+
+
+def work(options):
+    """Measures one model; JSON on standard output."""
+    from quals_jax.commands.runtime import prepare
+
+    prepare()
+    import jax
+
+    jax.config.update("jax_enable_compilation_cache", False)  # what compilation costs is to be seen
+    stages = embedded(options) if options.work == "embedded" else random_weights(options)
+    peak = matmul_flops(options.dtype) * len(jax.local_devices())
+    for row in stages.values():
+        if (operations := row.pop("flops", None)) is not None:
+            row["of matmul"] = operations * row["summaries/s"] / peak
+    stages[list(stages)[-1]]["peak MB"] = peak_megabytes()
+    device = jax.local_devices()[0]
+    found = {"devices": f"{len(jax.local_devices())} x {device.device_kind}", "matmul_flops": peak, "stages": stages}
+    json.dump(found, sys.stdout)
+
+
+def random_weights(options) -> dict:
+    """Decoding and scoring of a batch of ids."""
+    from quals_jax.pairs import QAPair
+
+    shape, count = SHAPES[options.work], options.summaries
+    qagen = random_qagen(random_bart(shape, options.dtype), batch_size=count)
+    summaries, documents = (random_ids(count, n, seed, shape.vocabulary) for seed, n in enumerate((SUMMARY, DOCUMENT)))
+    pairs = [QAPair("", None, ids) for ids in random_ids(PAIRS, PAIR, 2, shape.vocabulary)]
+    beams, sizes = qagen.search.num_beams, (shape.width, shape.layers)
+    decoding = flops.encode(SUMMARY, *sizes) + flops.decode(beams, PAIR, SUMMARY, *sizes, shape.vocabulary)
+    scoring = flops.encode(DOCUMENT, *sizes) + flops.decode(PAIRS, PAIR, DOCUMENT, *sizes, shape.vocabulary)
+    stages = {
+        "decode 60 x 25": timed(lambda: qagen.generate_ids(summaries), options.runs, count, beams * PAIR, decoding),
+        "score 10 pairs": timed(
+            lambda: qagen.score_ids(documents, [pairs] * count), options.runs, count, PAIRS * PAIR, scoring
+        ),
+    }
+    stages["together"] = together(stages, decoding + scoring)
+    return stages
+
+
+def embedded(options) -> dict:
+    """Every stage of QUALS on true and false summaries of Gazette."""
+    from quals_jax import gazette
+    from quals_jax.pairs import keep_pairs
+    from quals_jax.qagen import QAGen
+
+    qagen = QAGen.from_pretrained(dtype=options.dtype)
+    stories = list(gazette.stories(5, "test", 64))
+    documents = [story.document for story in stories]
+    summaries = [story.corruptions[0].text if number % 2 else story.summary for number, story in enumerate(stories)]
+    count, encode = len(stories), lambda texts: [ids for ids, _ in qagen.tokenizer.encode_batch(texts)]
+    sources, targets = encode(documents), encode(summaries)
+    generated = qagen.generate_ids(targets)
+    kept = [keep_pairs(pairs, text) for pairs, text in zip(generated, summaries, strict=True)]
+    config = qagen.config
+    sizes, vocabulary = (config.d_model, config.encoder_layers), config.vocab_size
+    lengths = [[len(pair.tokens) for pair in pairs] for pairs in generated]
+    decoding = sum(
+        flops.encode(len(ids), *sizes) + sum(flops.decode(1, n, len(ids), *sizes, vocabulary) for n in own)
+        for ids, own in zip(targets, lengths, strict=True)
+    )
+    scoring = sum(
+        flops.encode(len(ids), *sizes) + sum(flops.decode(1, len(p.tokens), len(ids), *sizes, vocabulary) for p in own)
+        for ids, own in zip(sources, kept, strict=True)
+    )
+    tokens = {
+        "decode": sum(map(sum, lengths)) / count,
+        "score": sum(len(p.tokens) for own in kept for p in own) / count,
+    }
+    qagen = QAGen.from_pretrained(dtype=options.dtype)  # one that has compiled nothing
+
+    def filter_pairs():
+        for pairs, text in zip(generated, summaries, strict=True):
+            keep_pairs(pairs, text)
+
+    runs = options.runs
+    stages = {
+        "tokenise": timed(lambda: (encode(documents), encode(summaries)), runs, count),
+        "decode": timed(lambda: qagen.generate_ids(targets), runs, count, tokens["decode"], decoding / count),
+        "filter": timed(filter_pairs, runs, count),
+        "score": timed(lambda: qagen.score_ids(sources, kept), runs, count, tokens["score"], scoring / count),
+    }
+    stages["together"] = together(stages, (decoding + scoring) / count)
+    return stages
+
+
+def timed(run, runs: int, count: int, tokens: float | None = None, operations: float | None = None) -> dict:
+    """A row of the table: `run` works on `count` summaries; tokens and operations are those of one."""
+    seconds = []
+    for _ in range(runs + 1):
+        started = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - started)
+    usual = statistics.median(seconds[1:])
+    row = {"seconds": usual / count, "summaries/s": count / usual}
+    if tokens is None:  # a stage of the host's
+        return row
+    return row | {"tokens/s": tokens * count / usual, "compile s": max(seconds[0] - usual, 0.0), "flops": operations}
+
+
+def together(stages: dict, operations: float) -> dict:
+    """The stages one after the other, for one summary."""
+    seconds = sum(row["seconds"] for row in stages.values())
+    compiling = sum(row.get("compile s", 0.0) for row in stages.values())
+    return {"seconds": seconds, "summaries/s": 1 / seconds, "compile s": compiling, "flops": operations}
+
+
+def matmul_flops(dtype: str) -> float:
+    """Operations a second of a product of two matrices of 4096 (CPU: 2048), the best of five."""
+    import jax
+    import jax.numpy as jnp
+
+    size = 2048 if jax.default_backend() == "cpu" else 4096
+    matrix = jnp.ones((size, size), dtype)
+    product = jax.jit(lambda a: a @ a)
+    product(matrix).block_until_ready()
+    best = float("inf")
+    for _ in range(5):
+        started = time.perf_counter()
+        product(matrix).block_until_ready()
+        best = min(best, time.perf_counter() - started)
+    return 2 * size**3 / best
+
+
+def peak_megabytes() -> float:
+    """Of the devices' memory, or of the process where the device is the CPU."""
+    import jax
+
+    stats = [device.memory_stats() for device in jax.local_devices()]
+    if all(stats):
+        return sum(stat["peak_bytes_in_use"] for stat in stats) / 2**20
+    scale = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
+
+
+if __name__ == "__main__":
+    main()
