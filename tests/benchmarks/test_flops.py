@@ -12,7 +12,7 @@ from quals_jax.models.bart import Bart, BartConfig
 from quals_jax.qagen import encode_rows
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-import flops  # noqa: E402
+import flops
 
 WIDTH, LAYERS, VOCABULARY, SOURCE, LENGTH, PAIRS = 128, 2, 512, 48, 16, 3
 
