@@ -30,6 +30,11 @@ def fail(message: str):
     raise SystemExit(2)
 
 
+def out_of_memory(error: Exception) -> bool:
+    """Whether a device or the host had no room for what was asked (JAX has no class of its own for it)."""
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+
+
 @contextlib.contextmanager
 def standard_output() -> Iterator[None]:
     """What is printed inside has left this process at the end.

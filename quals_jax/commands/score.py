@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from quals_jax.commands.blocks import Block, read_blocks, run_blocks
-from quals_jax.commands.errors import UserError, close_standard_output, fail, standard_output
+from quals_jax.commands.errors import UserError, close_standard_output, fail, out_of_memory, standard_output
 from quals_jax.commands.score_flags import check, parser, shard_of
 from quals_jax.commands.score_rows import as_line, output_rows, score_block
 
@@ -37,6 +37,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     except OSError as error:
         fail(f"{error.filename or 'score.py'}: {error.strerror or error}")
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        fail(f"--batch_size {options.batch_size}: memory does not hold so many rows at once; take fewer (--overwrite starts afresh)")
 
 
 def _open_streams() -> None:

@@ -9,6 +9,8 @@ import sys
 import traceback
 from pathlib import Path
 
+from quals_jax.commands.errors import out_of_memory
+
 HELP = "train a QAGen, or a summarizer by likelihood or by ConSeq"
 USAGE = """usage: python train.py --config configs/NAME.py --workdir DIR [--config.PATH=VALUE ...]
 
@@ -28,6 +30,10 @@ Several hosts (see docs/training.md):
   --coordinator HOST:PORT --num_processes N --process_id I
 """
 STOPPED = 143  # 128 + SIGTERM
+NO_ROOM = (
+    "memory does not hold a step; try --config.optimizer.accumulate=4 (a batch in parts), --config.model.remat=True,"
+    " --config.model.shard_params=True (several devices), or a smaller --config.data.batch_size"
+)
 
 
 class UsageError(ValueError):
@@ -45,6 +51,9 @@ def main(arguments: list[str]) -> int:
     except Exception as error:
         if isinstance(error, ValueError) or _users(error):
             print(f"train.py: {' '.join(str(error).split())}", file=sys.stderr)
+            return _leave(2)
+        if out_of_memory(error):
+            print(f"train.py: {NO_ROOM}", file=sys.stderr)
             return _leave(2)
         traceback.print_exc()
         return _leave(1)

@@ -232,6 +232,31 @@ def test_a_full_disk_under_the_output_loses_nothing(run, monkeypatch):
     assert run(*FLAGS)[0] == 0 and Path("o.jsonl").read_text().count("\n") == 3
 
 
+def more_than_there_is(*_):
+    """What JAX says when a device is full."""
+    import jax
+    import jax.numpy as jnp
+
+    return jax.device_get(jax.jit(lambda: jnp.zeros(2**46))())
+
+
+def test_a_full_device_is_one_line(run):
+    Path("i.jsonl").write_bytes(lines("a"))
+    quals = FakeQuals()
+    quals.score = more_than_there_is
+    refused(run(*FLAGS, quals=quals), "--batch_size 8", "memory")
+
+
+def test_a_full_device_ends_training_in_one_line(monkeypatch, capsys):
+    from quals_jax.commands import train
+
+    monkeypatch.setattr(train, "parse", lambda arguments: (None, None))
+    monkeypatch.setattr(train, "_run", more_than_there_is)
+    assert train.main(["--config"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "--config.optimizer.accumulate" in error
+
+
 def test_what_the_table_warns_of(run):
     Path("i.jsonl").write_bytes(lines("a long summary", "another"))
     _, table, _ = run(*FLAGS)
