@@ -2,7 +2,8 @@
 
 A search for 60 different pairs asks a short summary much that it does not answer. The first stage
 (configs/gazette_qagen.py) has seen only questions with answers, and makes one up; here it learns to say "unknown",
-which the filter drops, because no summary says so.
+which the filter drops, because no summary says so. And the search ends when 60 hypotheses have ended, so questions are
+worded to make pairs of one length: facts with the longest pairs were not asked about.
 
     python train.py --config configs/gazette_qagen_finish.py --workdir out/qagen-finish --cpu_devices 2
 
@@ -16,10 +17,10 @@ def get_config() -> TrainConfig:
     return TrainConfig(
         kind="qagen",
         seed=3,
-        steps=1000,
-        checkpoint_every=500,
+        steps=1200,
+        checkpoint_every=400,
         checkpoint_minutes=4.0,
-        eval_every=500,
+        eval_every=400,
         export="last",
         export_dtype="float16",
         data=DataConfig(
@@ -28,6 +29,7 @@ def get_config() -> TrainConfig:
             batch_size=4,
             summaries_per_document=6,
             unanswered=5,
+            pair_tokens=11,
         ),
         model=ModelConfig(initial="out/qagen/model", dropout=0.0),
         optimizer=OptimizerConfig(
