@@ -2,8 +2,9 @@
 
 A search for 60 different pairs asks a short summary much that it does not answer. The first stage
 (configs/gazette_qagen.py) has seen only questions with answers, and makes one up; here it learns to say "unknown",
-which the filter drops, because no summary says so. And the search ends when 60 hypotheses have ended, so questions are
-worded to make pairs of one length: facts with the longest pairs were not asked about.
+which the filter drops, because no summary says so. And the search ends when 60 hypotheses have ended, after 12 or 13
+tokens: longer wordings are left out. (Pairs that all had 11 tokens asked about no more facts: the penalty of the search for
+tokens that other groups have chosen falls on the end of sentence too, so they must not all end at once.)
 
     python train.py --config configs/gazette_qagen_finish.py --workdir out/qagen-finish --cpu_devices 2
 
@@ -29,7 +30,7 @@ def get_config() -> TrainConfig:
             batch_size=4,
             summaries_per_document=6,
             unanswered=5,
-            pair_tokens=11,
+            longest_pair=13,
         ),
         model=ModelConfig(initial="out/qagen/model", dropout=0.0),
         optimizer=OptimizerConfig(

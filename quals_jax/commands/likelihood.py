@@ -199,7 +199,7 @@ def gazette_batches(
             tokenizer,
             summaries=config.data.summaries_per_document,
             unanswered=config.data.unanswered,
-            pair_tokens=config.data.pair_tokens,
+            longest_pair=config.data.longest_pair,
             copy_batches=config.data.copy_batches if training else 0,
             **common,
         )

@@ -29,8 +29,8 @@ class QagenBatches(Sequence):
     Beside these a summary has `unanswered` questions that it does not answer, given and not learnt, with the answer
     `UNKNOWN`: a search for 60 different pairs asks such questions too, and must not make up answers to them.
 
-    With `pair_tokens` the wordings of a summary's questions are those whose pairs come nearest to so many tokens: a search
-    ends when so many hypotheses have ended, and facts with longer pairs than the others' would not be asked about.
+    With `longest_pair` a summary's questions are worded to pairs of at most so many tokens, where a fact has such a wording:
+    a search ends when 60 hypotheses have ended, and longer pairs never do.
 
     The first `copy_batches` are copying lessons instead: sources are summaries, or lists of fresh names and numbers,
     targets spans of them. Without them the answers are not learnt (training-notes).
@@ -46,13 +46,13 @@ class QagenBatches(Sequence):
         rows: int,
         summaries: int = 1,
         unanswered: int = 0,
-        pair_tokens: int = 0,
+        longest_pair: int = 0,
         copy_batches: int = 0,
     ):
         self.tokenizer = tokenizer
         self.seed, self.split, self.count = seed, split, count
         self.rows, self.summaries, self.unanswered = rows, summaries, unanswered
-        self.pair_tokens, self.copy_batches = pair_tokens, copy_batches
+        self.longest_pair, self.copy_batches = longest_pair, copy_batches
 
     def __len__(self) -> int:
         return self.count
@@ -78,8 +78,8 @@ class QagenBatches(Sequence):
         pieces = self.tokenizer.encode_pieces(texts)
         examples = []
         for story, ids in zip(stories, pieces, strict=True):
-            distance = self._distance if in_summary and self.pair_tokens else None
-            questions = chosen_questions(story, generator, in_summary=in_summary, distance=distance)
+            fits = self._fits if in_summary and self.longest_pair else None
+            questions = chosen_questions(story, generator, in_summary=in_summary, fits=fits)
             targets = [self.tokenizer.encode_pair(question.question, question.answer) for question in questions]
             fits = [number for number, target in enumerate(targets) if len(target) <= PAIR_TOKENS][:most]
             types = [TYPES.index(questions[number].type) for number in fits]
@@ -94,9 +94,8 @@ class QagenBatches(Sequence):
         pair = most + unanswered
         return stack(examples, rows=len(stories), source=source, pair=pair, target=PAIR_TOKENS, with_types=True)
 
-    def _distance(self, question: gazette.Question) -> int:
-        """How far the pair's length is from `pair_tokens`."""
-        return abs(len(self.tokenizer.encode_pair(question.question, question.answer)) - self.pair_tokens)
+    def _fits(self, question: gazette.Question) -> bool:
+        return len(self.tokenizer.encode_pair(question.question, question.answer)) <= self.longest_pair
 
     def _copies(self, stories: list[gazette.Story], generator: random.Random) -> dict:
         texts = []
@@ -154,19 +153,18 @@ def chosen_questions(
     generator: random.Random,
     *,
     in_summary: bool,
-    distance: Callable[[gazette.Question], int] | None = None,
+    fits: Callable[[gazette.Question], bool] | None = None,
 ) -> list[gazette.Question]:
-    """In random order: a question about every fact of a document, or two about every fact that the summary tells. With
-    `distance` only wordings at most 1 further than the fact's nearest one are taken."""
+    """In random order: a question about every fact of a document, or two about every fact that the summary tells. Of the
+    wordings those that fit are taken, if any does."""
     by_slot: dict[str, list[gazette.Question]] = {}
     for question in story.questions:
         if question.in_summary or not in_summary:
             by_slot.setdefault(question.slot, []).append(question)
     chosen = []
     for wordings in by_slot.values():
-        if distance is not None:
-            nearest = min(map(distance, wordings))
-            wordings = [question for question in wordings if distance(question) <= nearest + 1]
+        if fits is not None:
+            wordings = list(filter(fits, wordings)) or wordings
         chosen += generator.sample(wordings, min(len(wordings), 2 if in_summary else 1))
     generator.shuffle(chosen)
     return chosen

@@ -105,7 +105,7 @@ class DataConfig:
     copy_batches: int = 0  # Gazette: a QAGen's first batches that are copying lessons
     summaries_per_document: int = 1  # Gazette: summaries for each document of a QAGen's batch
     unanswered: int = 0  # Gazette: questions for each summary that it does not answer, to be answered with "unknown"
-    pair_tokens: int = 0  # Gazette: a summary's questions are worded so that pairs come near this length; 0: at random
+    longest_pair: int = 0  # Gazette: tokens of a pair of a summary, where a fact has so short a wording; 0: any
     false_share: float = 0.0  # Gazette: share of a summarizer's references that are false
     false_kinds: tuple = ()  # Gazette: how they are false: the first of these kinds that a story allows; else any kind
 
@@ -114,7 +114,7 @@ class DataConfig:
         for name in ("batch_size", "max_targets", "max_target_tokens", "window", "summaries_per_document"):
             _require(getattr(self, name) >= 1, f"data.{name}", getattr(self, name), "at least 1")
         _require(0 <= self.false_share <= 1, "data.false_share", self.false_share, "in 0 .. 1")
-        for name in ("batch_tokens", "validation_rows", "copy_batches", "unanswered", "pair_tokens"):
+        for name in ("batch_tokens", "validation_rows", "copy_batches", "unanswered", "longest_pair"):
             _require(getattr(self, name) >= 0, f"data.{name}", getattr(self, name), "at least 0")
         for name in ("source_buckets", "pair_buckets", "target_buckets"):
             buckets = tuple(getattr(self, name))
