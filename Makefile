@@ -35,7 +35,7 @@ test: $(TEST)
 	$(BIN)/python -m pytest --ignore tests/soak
 
 lint: $(TEST)
-	$(BIN)/ruff check .
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 train: $(TRAIN)
 	$(BIN)/python train.py --config configs/gazette_conseq_miniature.py --workdir out/miniature --cpu_devices 2 --verbose

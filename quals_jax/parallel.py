@@ -17,7 +17,8 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 AXIS = "batch"
 IN_FLIGHT = 2  # batches given to the devices before the first is waited for
-LATEST_END = 7 * 24 * 3600  # seconds that a process which is done waits for the others; JAX's 300 end those still at work
+# Seconds that a process which is done waits for the others; JAX's 300 end those still at work.
+LATEST_END = 7 * 24 * 3600
 SMALLEST_SHARDED = 2**14  # elements; a smaller parameter costs more to gather than to hold everywhere
 
 

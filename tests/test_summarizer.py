@@ -13,7 +13,14 @@ from quals_jax.summarizer import Summarizer, conventions, described, document_nu
 
 SEARCH = SearchConfig(num_beams=2, num_groups=1, min_length=2, max_length=6)
 SAMPLING = SamplingConfig(k=20, min_length=2, max_length=6)
-DOCUMENTS = ["A storm hit the coast.", "The mayor lost.", "Rain. " * 30, "x", "A club signed a striker, and paid.", "No."]
+DOCUMENTS = [
+    "A storm hit the coast.",
+    "The mayor lost.",
+    "Rain. " * 30,
+    "x",
+    "A club signed a striker, and paid.",
+    "No.",
+]
 
 # As facebook/bart-large-xsum and bart-large-cnn have them.
 XSUM_CONFIG = {"bos_token_id": 0, "force_bos_token_to_be_generated": False, "task_specific_params": {}}
@@ -56,7 +63,9 @@ def test_hub_folders_are_read_by_their_own_conventions():
 def test_conventions_are_written_as_they_are_read(generation):
     own = conventions(XSUM_CONFIG, generation)
     written = described(own)
-    assert {name: generation.get(name, 1.0) for name in written if name != "forced_bos_token_id"}.items() <= written.items()
+    assert {
+        name: generation.get(name, 1.0) for name in written if name != "forced_bos_token_id"
+    }.items() <= written.items()
     assert conventions(XSUM_CONFIG, written) == own
 
 

@@ -231,7 +231,8 @@ def train(config: ConseqConfig, workdir: Path, selected: Path, terminal: TextIO 
     triples = Triples(
         tokenizer,
         source_limit=min(likelihood.LONGEST_SOURCE, positions, data.source_buckets[-1]),
-        target_limit=min(data.max_target_tokens, positions, data.target_buckets[-1]) - (own.forced_first_id is not None),
+        target_limit=min(data.max_target_tokens, positions, data.target_buckets[-1])
+        - (own.forced_first_id is not None),
         forced_first_id=own.forced_first_id,
     )
     counted = count_steps(triples, texts, data, config.epochs)

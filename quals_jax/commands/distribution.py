@@ -1,7 +1,7 @@
 """`python -m quals_jax distribution`: keeps the QUALS of reference summaries beside a model, so that scores get percentiles.
 
-    python score.py --input references.jsonl --model MODEL --output references-scored.jsonl
-    python -m quals_jax distribution references-scored.jsonl MODEL --of "the validation references of XSUM"
+python score.py --input references.jsonl --model MODEL --output references-scored.jsonl
+python -m quals_jax distribution references-scored.jsonl MODEL --of "the validation references of XSUM"
 """
 
 from __future__ import annotations

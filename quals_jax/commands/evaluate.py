@@ -42,8 +42,12 @@ class System:
 def main(arguments: list[str]) -> int:
     """Runs the command; the exit status."""
     parser = Parser(prog="python -m quals_jax evaluate", description=__doc__)
-    parser.add_argument("--system", action="append", required=True, metavar="NAME=PATH", help="a summarizer; the first is the baseline")
-    parser.add_argument("--data", default="gazette:test", help="gazette:SPLIT, jsonl:FILE, text:SOURCES,TARGETS or tfds:NAME#SPLIT")
+    parser.add_argument(
+        "--system", action="append", required=True, metavar="NAME=PATH", help="a summarizer; the first is the baseline"
+    )
+    parser.add_argument(
+        "--data", default="gazette:test", help="gazette:SPLIT, jsonl:FILE, text:SOURCES,TARGETS or tfds:NAME#SPLIT"
+    )
     parser.add_argument("--rows", type=int, default=0, help="the first so many documents (all; of Gazette 500)")
     parser.add_argument("--seed", type=int, default=7, help="of Gazette's stories (7)")
     parser.add_argument("--folder", default="", help="where tensorflow_datasets keeps its sets")
@@ -52,8 +56,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--qagen", help="the model of QUALS (the embedded one)")
     parser.add_argument("--qagen_tokenizer", help="a folder, if that model has none beside it")
     parser.add_argument("--qagen_beams", type=int, default=60, help="of QUALS, each a group of its own (60)")
-    parser.add_argument("--best_of", type=int, default=0, metavar="N", help="also the best by QUALS of the N beams of the baseline")
-    parser.add_argument("--beams", type=int, help="of the summarizers' search; this and the next four: as each model says (6, 10, 60, 1.0, 0)")
+    parser.add_argument(
+        "--best_of", type=int, default=0, metavar="N", help="also the best by QUALS of the N beams of the baseline"
+    )
+    parser.add_argument(
+        "--beams",
+        type=int,
+        help="of the summarizers' search; this and the next four: as each model says (6, 10, 60, 1.0, 0)",
+    )
     parser.add_argument("--min_length", type=int)
     parser.add_argument("--max_length", type=int)
     parser.add_argument("--length_penalty", type=float)
@@ -70,7 +80,9 @@ def main(arguments: list[str]) -> int:
     from quals_jax.quals import Quals
 
     given = {"num_beams": options.beams}
-    given |= {name: getattr(options, name) for name in ("min_length", "max_length", "length_penalty", "no_repeat_ngram_size")}
+    given |= {
+        name: getattr(options, name) for name in ("min_length", "max_length", "length_penalty", "no_repeat_ngram_size")
+    }
     given = {name: value for name, value in given.items() if value is not None}
     try:
         systems = [_system(word) for word in options.system]
@@ -202,7 +214,9 @@ def table(results: Mapping[str, Sequence[dict]], signature: str) -> str:
                 cells.append("none")
                 continue
             low, high = interval_of_mean(values)
-            cells.append(f"{_mean(results[name], metric):.{_digits(metric)}f} ({low:.{_digits(metric)}f} to {high:.{_digits(metric)}f})")
+            cells.append(
+                f"{_mean(results[name], metric):.{_digits(metric)}f} ({low:.{_digits(metric)}f} to {high:.{_digits(metric)}f})"
+            )
         lines.append(f"{name:{wide}}" + "".join(f"{cell:>{COLUMN}}" for cell in cells))
     systems = [name for name in names if name != REFERENCES]
     for place, baseline in enumerate(systems[:-1]):
@@ -213,7 +227,9 @@ def table(results: Mapping[str, Sequence[dict]], signature: str) -> str:
     without = {name: sum(row["quals"] is None for row in results[name]) for name in names}
     lines += ["", f"documents: {len(results[names[0]])}; in brackets 95% bootstrap intervals of the mean"]
     if any(without.values()):
-        lines.append("without QUALS, as no pair was kept: " + ", ".join(f"{name} {count}" for name, count in without.items()))
+        lines.append(
+            "without QUALS, as no pair was kept: " + ", ".join(f"{name} {count}" for name, count in without.items())
+        )
     return "\n".join([*lines, f"QUALS: {signature}"])
 
 

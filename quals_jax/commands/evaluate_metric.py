@@ -113,7 +113,9 @@ def blame(corruptions, results, true_scores: Sequence[float]) -> dict[str, dict[
 def shown_blame(blamed: dict[str, dict[str, int]]) -> str:
     names = list(next(iter(blamed.values()), {}))
     lines = [f"{'':15}" + "".join(f"{name:>12}" for name in names)]
-    return "\n".join(lines + [f"{kind:15}" + "".join(f"{row[name]:12}" for name in names) for kind, row in blamed.items()])
+    return "\n".join(
+        lines + [f"{kind:15}" + "".join(f"{row[name]:12}" for name in names) for kind, row in blamed.items()]
+    )
 
 
 def right_answers(stories, results) -> tuple[int, int]:

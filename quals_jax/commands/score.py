@@ -40,7 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise
-        fail(f"--batch_size {options.batch_size}: memory does not hold so many rows at once; take fewer (--overwrite starts afresh)")
+        fail(
+            f"--batch_size {options.batch_size}: memory does not hold so many rows at once; take fewer (--overwrite starts afresh)"
+        )
 
 
 def _open_streams() -> None:

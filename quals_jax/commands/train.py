@@ -162,10 +162,14 @@ def parse(arguments: list[str]):
     if not values.workdir:
         raise UsageError("--workdir is missing: where checkpoints and the result go")
     if "://" in values.workdir:
-        raise UsageError(f"--workdir {values.workdir}: is no folder of a file system; mount the bucket and name that folder")
+        raise UsageError(
+            f"--workdir {values.workdir}: is no folder of a file system; mount the bucket and name that folder"
+        )
     config = values.config
     if not isinstance(config, TrainConfig):
-        raise UsageError(f"--config {path}: get_config() must return a TrainConfig or a ConseqConfig, not a {type(config).__name__}")
+        raise UsageError(
+            f"--config {path}: get_config() must return a TrainConfig or a ConseqConfig, not a {type(config).__name__}"
+        )
     config.validate()
     return config, values
 

@@ -71,9 +71,7 @@ def split_targets(example: Example, most: int) -> list[Example]:
     copies = -(-total // most)
     edges = [total * copy // copies for copy in range(copies + 1)]
     return [
-        Example(
-            example.source, example.targets[start:end], example.types[start:end], example.prompts[start:end]
-        )
+        Example(example.source, example.targets[start:end], example.types[start:end], example.prompts[start:end])
         for start, end in itertools.pairwise(edges)
     ]
 

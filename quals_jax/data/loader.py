@@ -10,7 +10,9 @@ from quals_jax.data.batching import Example, bucket, split_targets, stack
 from quals_jax.data.texts import Text, Tokenise
 from quals_jax.training.config import DataConfig
 
-NOTHING_FITS = "of {texts} texts none has a target to learn: all are longer than {tokens} tokens, or their answers were cut off"
+NOTHING_FITS = (
+    "of {texts} texts none has a target to learn: all are longer than {tokens} tokens, or their answers were cut off"
+)
 PREFETCHED = 4  # batches made ahead of the step, in a thread
 
 

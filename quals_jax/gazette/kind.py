@@ -131,7 +131,8 @@ class Kind:
             openers=_templates(self.openers),
             closers=_templates(self.closers),
             questions={
-                slot: _templates((*texts, *self.short_questions.get(slot, ()))) for slot, texts in self.questions.items()
+                slot: _templates((*texts, *self.short_questions.get(slot, ())))
+                for slot, texts in self.questions.items()
             },
         )
         self._check()
@@ -156,7 +157,9 @@ class Kind:
             f"no group of the body states {slot!r} in all its wordings" for slot in self.slots if slot not in stated
         ]
         problems += [f"no question for {slot!r}" for slot in self.slots if slot not in self.questions]
-        problems += [f"short questions for {slot!r} alone" for slot in self.short_questions if slot not in self.questions]
+        problems += [
+            f"short questions for {slot!r} alone" for slot in self.short_questions if slot not in self.questions
+        ]
         problems += [f"speaker {slot!r} is no person slot" for slot in self.speakers if self.slots[slot].type != PERSON]
         if problems:
             raise ValueError(f"kind {self.name!r}: " + "; ".join(problems))

@@ -208,7 +208,9 @@ def test_the_trained_model_says_how_it_is_to_be_searched(config, finished, tmp_p
     shutil.copytree(whole / "model", tmp_path / "model")
     cnndm = SearchConfig(4, 1, min_length=55, max_length=140, length_penalty=2.0, no_repeat_ngram_size=3)
     conseq_recipe.keep_conventions(tmp_path / "model", Conventions(True, 0, cnndm))
-    written = [json.loads((tmp_path / "model" / name).read_text()) for name in ("config.json", "generation_config.json")]
+    written = [
+        json.loads((tmp_path / "model" / name).read_text()) for name in ("config.json", "generation_config.json")
+    ]
     assert written[0]["forced_bos_token_id"] == 0 and written[0]["quals_jax"]
     # As facebook/bart-large-cnn has them.
     wanted = {"num_beams": 4, "min_length": 56, "max_length": 142, "length_penalty": 2.0, "no_repeat_ngram_size": 3}
@@ -220,7 +222,9 @@ def test_the_trained_model_says_how_it_is_to_be_searched(config, finished, tmp_p
 def test_rows_with_one_target_too_long_are_left_out(config):
     tokenizer = Tokenizer.from_pretrained(config.model.initial)
     triples = conseq_recipe.Triples(tokenizer, source_limit=64, target_limit=8, forced_first_id=0)
-    examples = triples([Text("a b", (Target("good"), Target("bad"))), Text("c", (Target("short"), Target("far too long")))])
+    examples = triples(
+        [Text("a b", (Target("good"), Target("bad"))), Text("c", (Target("short"), Target("far too long")))]
+    )
     assert len(examples) == 1 and triples.counts["rows_dropped"] == 1
     assert [ids[0] for ids in examples[0].targets] == [0, 0]
 

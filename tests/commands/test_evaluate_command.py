@@ -69,8 +69,30 @@ def test_evaluate_command_on_rows_of_a_file(model, tmp_path, capsys):
     rows = tmp_path / "rows.jsonl"
     texts = [{"document": f"Storm {n} hit.", "summary": f"A storm, {n}."} for n in range(3)]
     rows.write_text("".join(json.dumps(text) + "\n" for text in texts))
-    arguments = ["--system", f"MLE={model}", "--data", f"jsonl:{rows}", "--output", str(tmp_path / "out"), "--qagen", str(model)]
-    arguments += ["--qagen_beams", "4", "--best_of", "2", "--max_length", "6", "--min_length", "2", "--beams", "2", "--batch_size", "1"]
+    arguments = [
+        "--system",
+        f"MLE={model}",
+        "--data",
+        f"jsonl:{rows}",
+        "--output",
+        str(tmp_path / "out"),
+        "--qagen",
+        str(model),
+    ]
+    arguments += [
+        "--qagen_beams",
+        "4",
+        "--best_of",
+        "2",
+        "--max_length",
+        "6",
+        "--min_length",
+        "2",
+        "--beams",
+        "2",
+        "--batch_size",
+        "1",
+    ]
     assert evaluate.main(arguments) == 0
     printed = capsys.readouterr().out
     assert "MLE, best of 2" in printed and "supported" not in printed
@@ -92,7 +114,18 @@ def test_rerank_command(model, tmp_path, capsys):
     rows, best = tmp_path / "candidates.jsonl", tmp_path / "best.jsonl"
     candidates = [{"document": "A storm hit.", "summaries": ["a storm", "a tea", "tea"], "kept": n} for n in range(2)]
     rows.write_text("".join(json.dumps(row) + "\n" for row in candidates))
-    arguments = ["--input", str(rows), "--output", str(best), "--model", str(model), "--beams", "6", "--batch_size", "1"]
+    arguments = [
+        "--input",
+        str(rows),
+        "--output",
+        str(best),
+        "--model",
+        str(model),
+        "--beams",
+        "6",
+        "--batch_size",
+        "1",
+    ]
     assert rerank.main(arguments) == 0 and rerank.main(arguments) == 0  # the second finds it finished
     found = [json.loads(line) for line in best.read_text().splitlines()]
     assert [row["kept"] for row in found] == [0, 1] and found[0]["id"] == 0

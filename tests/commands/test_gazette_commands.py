@@ -59,7 +59,9 @@ def test_right_answers_are_counted_among_known_questions():
     def pair(text, answer):
         return ScoredPair(**vars(QAPair(text, answer, [2])))
 
-    result = QualsResult(0.0, (pair(question.question, question.answer), pair(question.question, "x"), pair("Why?", "x")), False)
+    result = QualsResult(
+        0.0, (pair(question.question, question.answer), pair(question.question, "x"), pair("Why?", "x")), False
+    )
     assert right_answers([story], [result]) == (1, 2)
 
 

@@ -166,7 +166,12 @@ def test_one_of_two_told_to_stop_while_training_both_save(begin, together, tmp_p
 
 def test_slurm_s_variables_are_enough(begin, together, tmp_path):
     port = int(free_address().partition(":")[2])
-    job = {"SLURM_JOB_ID": "1", "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2", "JAX_COORDINATOR_PORT": str(port)}
+    job = {
+        "SLURM_JOB_ID": "1",
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_NTASKS": "2",
+        "JAX_COORDINATOR_PORT": str(port),
+    }
     job |= {"SLURM_STEP_NUM_NODES": "1", "SLURM_STEP_TASKS_PER_NODE": "2"}
     own = [job | {"SLURM_PROCID": str(number), "SLURM_LOCALID": str(number)} for number in range(2)]
     found = ends(begin(tmp_path, *[("--distributed",)] * 2, environments=own))

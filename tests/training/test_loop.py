@@ -152,7 +152,9 @@ def test_a_checkpoint_half_removed_when_the_run_was_killed_is_passed_over(run, u
     params, workdir = unbroken
     for missing in ("metrics", "everything"):
         copy = shutil.copytree(workdir, tmp_path / missing)
-        oldest = min((path for path in (copy / "checkpoints").iterdir() if path.name.isdecimal()), key=lambda p: int(p.name))
+        oldest = min(
+            (path for path in (copy / "checkpoints").iterdir() if path.name.isdecimal()), key=lambda p: int(p.name)
+        )
         for part in list(oldest.iterdir()) if missing == "everything" else [oldest / missing]:
             shutil.rmtree(part) if part.is_dir() else part.unlink()
         assert same(run(copy), params)
