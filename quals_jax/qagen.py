@@ -23,7 +23,7 @@ from quals_jax.tokenizer import Tokenizer
 EMBEDDED = Path(__file__).parent / "assets" / "gazette_qagen"
 DISTRIBUTION = "quals_distribution.json"  # beside a model: QUALS of reference summaries, sorted
 # Few: each is a program for every length of document, and what is compiled late shows in a long run's time and memory.
-TARGET_BUCKETS = (32, 64, 128, 256, 512, 1024)
+TARGET_BUCKETS = (16, 32, 64, 128, 256, 512, 1024)
 PAIRS_AT_ONCE = 20  # decoded together against one document; more go in blocks, so that attention stays small
 LOGITS_AT_ONCE = 2**24  # numbers; [batch, pair, target, vocab] would be gigabytes
 
