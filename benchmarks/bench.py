@@ -48,14 +48,14 @@ def main():
         "models": {},
         "peers": {},
     }
-    for number, name in enumerate(options.models):
+    for name in options.models:
         if name in SHAPES and (why := too_large(SHAPES[name])):
             print(f"{name}: left out, {why}")
             continue
         command = [sys.executable, __file__, "--work", name, "--dtype", options.dtype]
         command += ["--summaries", str(options.summaries), "--runs", str(options.runs)]
         found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
-        if not number:
+        if not results["models"]:
             print(f"{found['devices']}, {options.dtype}\n{'':26}" + "".join(f"{column:>13}" for column in COLUMNS))
         results["models"][name] = found
         for stage, row in found["stages"].items():
