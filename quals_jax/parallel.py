@@ -6,12 +6,15 @@ is padded to a multiple of the devices, cut, and put on them.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import jax
 import numpy as np
+from jax._src import distributed
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
@@ -144,11 +147,24 @@ def start_processes(
         jax.distributed.initialize(coordinator, num_processes, process_id, shutdown_timeout_seconds=LATEST_END)
     else:
         jax.distributed.initialize(shutdown_timeout_seconds=LATEST_END)
+    atexit.register(_wait_at_the_end)  # so before JAX's own end, which was registered earlier
     if owns_all_it_sees(os.environ):
         for name in ("jax_cuda_visible_devices", "jax_rocm_visible_devices"):
             jax.config.update(name, "all")
     # Now, while all are here: for the first collective alone a CPU waits no longer than half a minute.
     wait_for_all("started")
+
+
+def _wait_at_the_end() -> None:
+    """Waits for the others: JAX gives its limit for that to the first process alone, and ends the rest after 300 seconds.
+
+    A process that ends in an error does not wait.
+    """
+    client = distributed.global_state.client  # private: JAX shows it nowhere else
+    if client is None or hasattr(sys, "last_type"):
+        return
+    with contextlib.suppress(RuntimeError):  # another process failed; JAX says so
+        client.wait_at_barrier("quals_jax: the end", LATEST_END * 1000)
 
 
 def owns_all_it_sees(environment: Mapping[str, str]) -> bool:
