@@ -26,8 +26,8 @@ class Block(NamedTuple):
         return hashlib.sha256(repr((held, self.skipped)).encode("utf-8", "backslashreplace")).hexdigest()
 
 
-def read_blocks(options, shard: tuple[int, int] = (0, 1)) -> Iterator[Block]:
-    """The blocks of the input that belong to this shard, (index, count).
+def read_blocks(options, shard: tuple[int, int] = (0, 1), seen=None) -> Iterator[Block]:
+    """The blocks of the input that belong to this shard, (index, count). `seen`, a hash, takes in every block, the others' too.
 
     Raises:
         UserError: at a bad row, after the blocks before it (`--on_error stop`); where the input cannot be read, or has no rows.
@@ -48,9 +48,12 @@ def read_blocks(options, shard: tuple[int, int] = (0, 1)) -> Iterator[Block]:
                 block.append(row)
             if not block:
                 break
+            good = [row for row in block if not isinstance(row, RowError)]
+            read = Block(number, good, [str(row) for row in block if isinstance(row, RowError)])
+            if seen is not None:
+                seen.update(read.fingerprint.encode())
             if number % count == index:
-                good = [row for row in block if not isinstance(row, RowError)]
-                yield Block(number, good, [str(row) for row in block if isinstance(row, RowError)])
+                yield read
     except RowError as error:
         raise UserError(error) from None
     if number == 0:

@@ -28,6 +28,7 @@ STATE = {
     "messages": list,
     "rows": list,
     "input": str,
+    "whole": str,
     "stamps": dict,
     "finished": bool,
 }
@@ -42,7 +43,8 @@ class Ledger:
 
     blocks: how many blocks of input rows are done. skipped: how many input rows were left out, and messages: why, of the first
     of them. rows: of a shard, how many output rows its blocks have, as runs [rows, blocks]. finished: the output is complete.
-    input: a hash of the input rows of these blocks. stamps: what tells without reading that the input's files are the same.
+    input: a hash of the input rows of these blocks. whole: of a finished shard, a hash of all input rows, the other shards' too.
+    stamps: what tells without reading that the input's files are the same.
 
     Raises:
         UserError: if the output belongs to another run, is being written by one, or cannot be written.
@@ -56,7 +58,7 @@ class Ledger:
         self.blocks, self.bytes, self.skipped, self.finished = 0, 0, 0, False
         self.messages: list[str] = []
         self.rows: list[list[int]] = []
-        self.input, self.stamps, self._untouched = "", stamps or {}, False
+        self.input, self.whole, self.stamps, self._untouched = "", "", stamps or {}, False
         self._file = None
         refuse_special(self.output)
         with _told(self.output):
@@ -175,8 +177,9 @@ class Ledger:
                     self.rows.append([len(lines), 1])
             self._write_record()
 
-    def finish(self) -> None:
-        """Gives the output its name."""
+    def finish(self, whole: str = "") -> None:
+        """Gives the output its name. `whole`: of a shard, a hash of all input rows."""
+        self.whole = whole
         with _told(self.output):
             self._write_record(finished=True)
             os.replace(self.partial, self.output)

@@ -52,7 +52,7 @@ def join(output: Path, shards: list[tuple[str, list[list[int]]]]) -> int:
 def in_order(paths: list[str]) -> list[tuple[str, list[list[int]]]]:
     """The shards by their index, each with the rows of its blocks."""
     found: dict[int, tuple[str, list[list[int]]]] = {}
-    count, common = None, None
+    count, common, whole = None, None, None
     for path in paths:
         record = Path(f"{path}.run.json")
         try:
@@ -67,7 +67,9 @@ def in_order(paths: list[str]) -> list[tuple[str, list[list[int]]]]:
             raise UserError(f"{path}: is not there, or has not the length that {record.name} says; start its run again")
         if common not in (None, arguments) or count not in (None, total) or index in found:
             raise UserError(f"{path}: belongs to another run than {paths[0]}, or is named twice")
-        count, common = total, arguments
+        if whole not in (None, values["whole"]):
+            raise UserError(f"{path}: was made from other rows than {paths[0]}; start the runs again on one input")
+        count, common, whole = total, arguments, values["whole"]
         found[index] = path, values["rows"]
     missing = next((index for index in range(count or 0) if index not in found), None)
     if missing is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import os
 import signal
@@ -62,13 +63,14 @@ def score(options) -> int:
     if _piped(options) and options.output and not options.overwrite:
         _refuse_old_output(options.output)
     stamps = _stamps(options)  # before anything is read: what changes from now on shows
-    blocks = read_blocks(options, shard)
+    seen = hashlib.sha256() if shard[1] > 1 else None  # for a merge: that all shards were given the same input
+    blocks = read_blocks(options, shard, seen)
     first = next(blocks, None)  # before anything is loaded: an error in it shows at once
     prepare(options.verbose)
     quals = load_quals(options)
     blocks = itertools.chain([] if first is None else [first], blocks)
     if options.output:
-        return _to_file(options, quals, blocks, stamps)
+        return _to_file(options, quals, blocks, stamps, seen)
     return _to_standard_output(options, quals, blocks)
 
 
@@ -146,7 +148,7 @@ def _arguments(options, quals) -> dict:
     return {**values, "sizes": sizes, "signature": quals.signature, "weights": quals.qagen.fingerprint}
 
 
-def _to_file(options, quals, blocks, stamps: dict) -> int:
+def _to_file(options, quals, blocks, stamps: dict, seen) -> int:
     from quals_jax.commands.ledger import Ledger
     from quals_jax.commands.progress import Progress
 
@@ -169,7 +171,7 @@ def _to_file(options, quals, blocks, stamps: dict) -> int:
             if stopped.is_set():
                 print(f"stopped after {ledger.blocks} blocks; the same command goes on from there", file=sys.stderr)
                 return 128 + signal.SIGTERM
-            ledger.finish()
+            ledger.finish(seen.hexdigest() if seen else "")
     _conclude(options, quals, ledger, counted=progress.rows > 0)
     return 0
 

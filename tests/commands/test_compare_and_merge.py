@@ -44,15 +44,20 @@ def test_a_score_that_is_none_is_one_line(tmp_path, quals):
 
 @pytest.fixture
 def shards(tmp_path):
-    """Two finished shards of five blocks of two rows."""
+    """Two finished shards that belong together."""
+    return make_shards(tmp_path, "one input", "one input")
+
+
+def make_shards(tmp_path, *inputs):
+    """Two finished shards of five blocks of two rows, of inputs with these hashes."""
     paths = []
-    for index in range(2):
+    for index, whole in enumerate(inputs):
         ledger = Ledger(
             tmp_path / f"shard{index}", {"signature": "s", "shard": f"{index}/2"}, stamps={"input": [index]}
         )
         for block in range(index, 5, 2):
             ledger.append([f'"{block}.{row} \u2028"' for row in range(2)], fingerprint=str(block))
-        ledger.finish()
+        ledger.finish(whole)
         paths.append(str(tmp_path / f"shard{index}"))
     return paths
 
@@ -61,6 +66,12 @@ def test_shards_are_joined_in_the_order_of_their_blocks(shards, tmp_path):
     assert merge([str(tmp_path / "out"), *reversed(shards)]) == 0
     expected = [f'"{block}.{row} \u2028"' for block in range(5) for row in range(2)]
     assert (tmp_path / "out").read_text().removesuffix("\n").split("\n") == expected
+
+
+def test_shards_of_two_inputs_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"shard1: was made from other rows than .*shard0"):
+        merge([str(tmp_path / "out"), *make_shards(tmp_path, "one input", "another")])
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_cannot_be_joined_is_one_line(shards, tmp_path):

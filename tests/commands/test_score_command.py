@@ -1,5 +1,6 @@
 """score.py as people run it: its outputs, its one-line errors, and being killed."""
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -121,6 +122,19 @@ def test_shards_share_out_the_blocks(rows):
     assert sorted(number for number, _ in found) == list(range(8))
     assert sorted(id for _, ids in found for id in ids) == sorted(f"r{number}" for number in range(30))
     assert shard_of("3/8") == (3, 8)
+
+
+def test_shards_of_a_changed_input_have_another_hash(rows):
+    def seen(index):
+        options, whole = _options("--input", str(rows), "--output", "o", "--block_rows", "4"), hashlib.sha256()
+        list(read_blocks(options, (index, 3), whole))
+        return whole.hexdigest()
+
+    before = seen(0)
+    assert seen(1) == before  # though none of its rows are the first's
+    lines = rows.read_text().splitlines(keepends=True)
+    rows.write_text("".join([*lines[:5], lines[6], lines[5], *lines[7:]]))  # in block 1, of the second shard
+    assert seen(0) == seen(2) != before
 
 
 def test_skipping_bad_rows_and_stopping_at_them(tmp_path):
