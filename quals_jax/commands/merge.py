@@ -68,7 +68,9 @@ def in_order(paths: list[str]) -> list[tuple[str, list[list[int]]]]:
         if common not in (None, arguments) or count not in (None, total) or index in found:
             raise UserError(f"{path}: belongs to another run than {paths[0]}, or is named twice")
         if whole not in (None, values["whole"]):
-            raise UserError(f"{path}: was made from other rows than {paths[0]}; start one of them afresh, with --overwrite, on the other's input")
+            raise UserError(
+                f"{path}: was made from other rows than {paths[0]}; start one of them afresh, with --overwrite, on the other's input"
+            )
         count, common, whole = total, arguments, values["whole"]
         found[index] = path, values["rows"]
     missing = next((index for index in range(count or 0) if index not in found), None)

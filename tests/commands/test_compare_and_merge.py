@@ -69,7 +69,9 @@ def test_shards_are_joined_in_the_order_of_their_blocks(shards, tmp_path):
 
 
 def test_shards_of_two_inputs_are_refused(tmp_path):
-    with pytest.raises(UserError, match=r"shard1: was made from other rows than .*shard0; start one of them afresh, with --overwrite"):
+    with pytest.raises(
+        UserError, match=r"shard1: was made from other rows than .*shard0; start one of them afresh, with --overwrite"
+    ):
         merge([str(tmp_path / "out"), *make_shards(tmp_path, "one input", "another")])
     assert not (tmp_path / "out").exists()
 
