@@ -124,17 +124,18 @@ def test_shards_share_out_the_blocks(rows):
     assert shard_of("3/8") == (3, 8)
 
 
-def test_shards_of_a_changed_input_have_another_hash(rows):
-    def seen(index):
-        options, whole = _options("--input", str(rows), "--output", "o", "--block_rows", "4"), hashlib.sha256()
+def test_shards_of_a_changed_input_have_another_hash(rows, tmp_path):
+    def seen(path, index):
+        options, whole = _options("--input", str(path), "--output", "o", "--block_rows", "4"), hashlib.sha256()
         list(read_blocks(options, (index, 3), whole))
         return whole.hexdigest()
 
-    before = seen(0)
-    assert seen(1) == before  # though none of its rows are the first's
+    before = seen(rows, 0)
+    assert seen(rows, 1) == before  # though none of its rows are the first's
     lines = rows.read_text().splitlines(keepends=True)
-    rows.write_text("".join([*lines[:5], lines[6], lines[5], *lines[7:]]))  # in block 1, of the second shard
-    assert seen(0) == seen(2) != before
+    changed = tmp_path / "rows.jsonl"
+    changed.write_text("".join([*lines[:5], lines[6], lines[5], *lines[7:]]))  # in block 1, of the second shard
+    assert seen(changed, 0) == seen(changed, 2) != before
 
 
 def test_skipping_bad_rows_and_stopping_at_them(tmp_path):
