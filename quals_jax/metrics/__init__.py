@@ -1,1 +1,95 @@
-"""The yardsticks beside QUALS."""
+"""Metrics of summaries behind one small protocol, by name: `load("quals").score(documents, summaries)`.
+
+A metric is one file in this package and one line in `REGISTRY`; `docs/adding_a_metric.md` says how. Nothing heavy is imported
+before a metric is loaded.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+# A reference summary, or several, of which the best match counts.
+Reference = str | Sequence[str]
+
+# Name -> module and function. The function gets what stands behind `=` in the name (None without it), and a `MetricSettings`.
+REGISTRY = {
+    "quals": "quals_jax.metrics.quals:load",
+    "quals-beam": "quals_jax.metrics.quals:load_beam",
+    "rouge": "quals_jax.metrics.rouge:load_mean",
+    "rouge1": "quals_jax.metrics.rouge:load_1",
+    "rouge2": "quals_jax.metrics.rouge:load_2",
+    "rougeL": "quals_jax.metrics.rouge:load_l",
+    "likelihood": "quals_jax.metrics.likelihood:load",
+    "overlap1": "quals_jax.metrics.overlap:load_1",
+    "overlap2": "quals_jax.metrics.overlap:load_2",
+    "overlap3": "quals_jax.metrics.overlap:load_3",
+}
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """Scores of summaries.
+
+    higher_is_better: how to read the score. uses_references: whether `score` compares with the references when it is given them
+    (else with the documents, always). signature: all that changes the number, as `name:value | name:value`.
+    """
+
+    higher_is_better: bool
+    uses_references: bool
+
+    @property
+    def signature(self) -> str: ...
+
+    def score(
+        self, documents: Sequence[str], summaries: Sequence[str], references: Sequence[Reference] | None = None
+    ) -> list[float | None]:
+        """One score for every summary, in order; None (never NaN) where the metric has nothing to say.
+
+        Raises:
+            ValueError: if the lists differ in length.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class MetricSettings:
+    """What commands ask of every metric. tokenizer: a folder, for models that have none beside them. batch_size: per device."""
+
+    tokenizer: str | None = None
+    dtype: str = "float32"
+    batch_size: int = 8
+
+
+def load(name: str, settings: MetricSettings | None = None) -> Metric:
+    """The metric of this name, or of `NAME=ARGUMENT`: for most metrics the argument is the model, for ROUGE what it compares with.
+
+    Raises:
+        ValueError: if there is no such metric, or its model or its packages are not there.
+    """
+    known, _, argument = name.partition("=")
+    if known not in REGISTRY:
+        close = difflib.get_close_matches(known, REGISTRY, 1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(REGISTRY)}"
+        raise ValueError(f"there is no metric {known!r}; {hint}")
+    module, _, function = REGISTRY[known].partition(":")
+    return getattr(importlib.import_module(module), function)(argument or None, settings or MetricSettings())
+
+
+def compared_with(metric: Metric, references: Sequence[Reference] | None) -> str:
+    """What `metric.score` holds the summaries against: "reference" or "document". To be shown beside every score."""
+    return "reference" if metric.uses_references and references is not None else "document"
+
+
+def check_lists(
+    documents: Sequence[str], summaries: Sequence[str], references: Sequence[Reference] | None = None
+) -> None:
+    """Raises TypeError for one text in the place of a list, ValueError if the lists differ in length."""
+    for name, texts in {"documents": documents, "summaries": summaries, "references": references}.items():
+        if isinstance(texts, str):
+            raise TypeError(f"{name} must be a list of texts, not one text")
+        if texts is not None and len(texts) != len(summaries):
+            raise ValueError(f"there are {len(texts)} {name} and {len(summaries)} summaries")

@@ -7,8 +7,12 @@ import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
+from quals_jax import __version__
+from quals_jax.metrics import MetricSettings, Reference, check_lists
+
+AGAINST = ("reference", "document")
 NAMES = ("rouge1", "rouge2", "rougeL")
 ROWS_PER_TASK = 64
 SMALLEST_PARALLEL = 2000  # pairs; fewer are done before processes have started
@@ -66,3 +70,47 @@ def _scorer():
     except ImportError:
         raise ValueError("ROUGE needs the package rouge-score: pip install 'quals_jax[train]'") from None
     return RougeScorer(list(NAMES), use_stemmer=True)
+
+
+class RougeMetric:
+    """One of ROUGE's figures, or their mean, as a metric: F1, between 0 and 1, of several references the highest.
+
+    against: "reference", "document", or None for the references where `score` is given them and the documents otherwise.
+    """
+
+    higher_is_better = True
+
+    def __init__(self, figure: str, against: str | None = None):
+        if against not in (None, *AGAINST):
+            raise ValueError(f"rouge={against}: ROUGE compares with {' or '.join(AGAINST)}")
+        _scorer()
+        self.figure, self.against = figure, against
+
+    @property
+    def uses_references(self) -> bool:
+        return self.against != "document"
+
+    @property
+    def signature(self) -> str:
+        against = self.against or "reference if given, else document"
+        return f"rouge:{self.figure} | against:{against} | stemmer:porter | version:{__version__}"
+
+    def score(
+        self, documents: Sequence[str], summaries: Sequence[str], references: Sequence[Reference] | None = None
+    ) -> list[float | None]:
+        check_lists(documents, summaries, references)
+        if references is None and self.against == "reference":
+            raise ValueError("rouge=reference: there are no references")
+        targets = references if self.uses_references and references is not None else documents
+        lists = [[target] if isinstance(target, str) else list(target) for target in targets]
+        pairs = [(target, summary) for own, summary in zip(lists, summaries, strict=True) for target in own]
+        found = iter(rouge([target for target, _ in pairs], [summary for _, summary in pairs]))
+        return [max(getattr(next(found), self.figure) for _ in own) for own in lists]
+
+
+def load(argument: str | None, settings: MetricSettings, figure: str) -> RougeMetric:
+    """`rouge=reference` and `rouge=document` say what to compare with."""
+    return RougeMetric(figure, argument)
+
+
+load_mean, load_1, load_2, load_l = (partial(load, figure=figure) for figure in ("mean", *NAMES))
