@@ -7,6 +7,7 @@ COMMANDS = {
     "train": "train a QAGen or a summarizer, or run ConSeq (the same as train.py)",
     "evaluate": "evaluate summarizers: ROUGE, QUALS, and on Gazette the oracle",
     "evaluate_metric": "how well QUALS and others tell true from false summaries of Gazette",
+    "correlate": "how well metrics agree with people, on public judged summaries",
     "distribution": "keep the QUALS of reference summaries beside a model, so that scores get percentiles",
     "rerank": "of several summaries of a document, pick the one with the best QUALS",
     "gazette": "print stories of the embedded newspaper, or write rows for score.py",

@@ -1,0 +1,74 @@
+"""From judged summaries and their scores to the figures: one entry a metric, and every two metrics against each other."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from quals_jax.judgements import Judgements
+from quals_jax.judgements.columns import Column
+from quals_jax.metrics.correlation import PERMUTATIONS, RESAMPLES, Rows, agreement, compare
+
+Scores = Mapping[str, Sequence[float | None]]
+
+
+def figures(data: Judgements, columns: Sequence[Column], scores: Scores, *, resamples: int = RESAMPLES) -> dict:
+    """What a study says of metrics, ready for JSON: "metrics", per name the figures of `correlation.agreement` (each [value, low,
+    high] or None), `n` rows they are over and what was left out and why, what summaries were compared with, and the signature;
+    "differences", per two metrics those of `correlation.compare` on the rows that both score."""
+    rows = as_rows(data)
+    signed = {column.name: _signed(column, scores[column.name]) for column in columns}
+    found: dict = {}
+    for column in columns:
+        own = signed[column.name]
+        there = np.flatnonzero(~np.isnan(own))
+        reasons = Counter(column.missing(data.rows[place]) or "no score" for place in np.flatnonzero(np.isnan(own)))
+        found[column.name] = {
+            "n": len(there),
+            "rows": len(own),
+            "left_out": dict(reasons),
+            "compared": column.compared,
+            "higher_is_better": column.higher_is_better,
+            "signature": column.signature,
+            **_listed(agreement(own[there], rows.take(there), ranked_systems=data.ranked_systems, resamples=resamples)),
+        }
+    return {"metrics": found, "differences": differences(signed, rows)}
+
+
+def as_rows(data: Judgements) -> Rows:
+    """The judgements as arrays."""
+    place = {row.id: number for number, row in enumerate(data.rows)}
+    pairs = [place.get(row.worse_than, -1) for row in data.rows]
+    return Rows.of(
+        data.human,
+        [row.document_id for row in data.rows],
+        [row.system for row in data.rows],
+        data.labels,
+        pairs if max(pairs, default=-1) >= 0 else None,
+    )
+
+
+def differences(signed: Mapping[str, np.ndarray], rows: Rows, permutations: int = PERMUTATIONS) -> list[dict]:
+    """For every two metrics, on the rows that both score, how much more the first agrees with people, and its p."""
+    found = []
+    for first, second in itertools.combinations(signed, 2):
+        both = np.flatnonzero(~np.isnan(signed[first]) & ~np.isnan(signed[second]))
+        if (own := compare(signed[first][both], signed[second][both], rows.take(both), permutations)) is not None:
+            found.append({"first": first, "second": second, **vars(own)})
+    return found
+
+
+def _signed(column: Column, scores: Sequence[float | None]) -> np.ndarray:
+    """Scores of which higher is better; nan for none."""
+    own = np.array([np.nan if score is None else score for score in scores], np.float64)
+    return own if column.higher_is_better else -own
+
+
+def _listed(found):
+    """Intervals as lists."""
+    if isinstance(found, dict):
+        return {name: _listed(own) for name, own in found.items()}
+    return list(found) if isinstance(found, tuple) else found

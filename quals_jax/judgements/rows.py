@@ -1,0 +1,80 @@
+"""Rows of a JSONL file with their place, so that what is wrong with one can be said in one line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a file. `place` names it."""
+
+    place: str
+    number: int
+    values: dict
+
+    def get(self, name: str, kind: type | tuple[type, ...], *, of: dict | None = None) -> Any:
+        """A field of this row (or of the object `of` in it), which must be there and of this kind.
+
+        Raises:
+            ValueError: naming file, line and field.
+        """
+        values = self.values if of is None else of
+        if not isinstance(values, dict) or name not in values:
+            raise ValueError(f"{self.place}: has no field {name!r}")
+        found = values[name]
+        if not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool):
+            raise ValueError(f"{self.place}: field {name!r} is {shown(found)}")
+        return found
+
+    def number_of(self, name: str, *, of: dict | None = None) -> float:
+        """A finite number, which some of these files write as a text."""
+        found = self.get(name, (int, float, str), of=of)
+        try:
+            value = float(found)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise ValueError(f"{self.place}: field {name!r} is {shown(found)}, not a number")
+        return value
+
+    def objects(self, name: str) -> list[dict]:
+        """A list of objects."""
+        found = self.get(name, list)
+        if not all(isinstance(one, dict) for one in found):
+            raise ValueError(f"{self.place}: field {name!r} must be a list of objects")
+        return found
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """The rows of a JSONL file (.gz too); empty lines are passed over.
+
+    Raises:
+        ValueError: if the file cannot be read or a line is no JSON object.
+    """
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
+                try:
+                    values = json.loads(line)
+                except (ValueError, RecursionError):
+                    values = None
+                if not isinstance(values, dict):
+                    raise ValueError(f"{path}: line {number}: is no JSON object")
+                yield Row(f"{path}: line {number}", number - 1, values)
+    except (OSError, UnicodeDecodeError, EOFError) as error:
+        raise ValueError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+
+
+def shown(value: object) -> str:
+    """A value in an error message."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else text[:40] + "…"
