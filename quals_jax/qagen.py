@@ -148,6 +148,7 @@ class QAGen:
         from quals_jax.checkpoints import load_checkpoint
 
         checkpoint = load_checkpoint(path or EMBEDDED, tokenizer=tokenizer, dtype=dtype)
+        checkpoint.tokenizer.check_connector()
         distribution = checkpoint.folder / DISTRIBUTION
         distribution = json.loads(distribution.read_text(encoding="utf-8")) if distribution.exists() else None
         return cls(

@@ -58,11 +58,14 @@ def conventions(config: dict, generation: dict) -> Conventions:
     if forced is None and said.get("force_bos_token_to_be_generated"):
         forced = said.get("bos_token_id", 0)
     usual = XSUM_SEARCH
+    # What is said in new tokens wins there, and is the same without the start token.
+    shortest = said["min_new_tokens"] + 1 if "min_new_tokens" in said else said.get("min_length", usual.min_length + 1)
+    longest = said["max_new_tokens"] + 1 if "max_new_tokens" in said else said.get("max_length", usual.max_length + 2)
     search = SearchConfig(
         num_beams=said.get("num_beams", usual.num_beams),
         num_groups=1,
-        min_length=max(said["min_length"] - 1, 0) if "min_length" in said else usual.min_length,
-        max_length=said["max_length"] - 2 if "max_length" in said else usual.max_length,
+        min_length=max(shortest - 1, 0),
+        max_length=longest - 2,
         length_penalty=float(said.get("length_penalty", usual.length_penalty)),
         no_repeat_ngram_size=said.get("no_repeat_ngram_size", usual.no_repeat_ngram_size),
     )
@@ -163,13 +166,19 @@ class Summarizer:
         Raises:
             ValueError: naming what is wrong with the path, the weights, the tokenizer or the dtype.
         """
-        from quals_jax.checkpoints import load_checkpoint
+        from quals_jax.checkpoints import CheckpointError, load_checkpoint
+        from quals_jax.checkpoints.generation import check_generation
         from quals_jax.checkpoints.huggingface import read_json
 
         checkpoint = load_checkpoint(path, tokenizer=tokenizer, dtype=dtype)
         described = checkpoint.folder / "generation_config.json"
         generation = read_json(described) if checkpoint.extra and described.exists() else {}
-        own = conventions(checkpoint.extra, generation)
+        check_generation(checkpoint.extra, checkpoint.folder / "config.json", checkpoint.config.vocab_size)
+        check_generation(generation, described, checkpoint.config.vocab_size)
+        try:
+            own = conventions(checkpoint.extra, generation)
+        except ValueError as error:  # fields that contradict each other
+            raise CheckpointError(f"{described}: {error}") from None
         tokenizer = checkpoint.tokenizer
         tokenizer.source_bos = own.source_bos
         room = checkpoint.config.max_position_embeddings - own.source_bos

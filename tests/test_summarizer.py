@@ -155,3 +155,40 @@ def test_what_cannot_be_is_refused(folder, one_device):
         one_device.use(SearchConfig(num_beams=2, max_length=200))
     with pytest.raises(ValueError, match="batch_size is 0"):
         Summarizer.from_pretrained(folder, batch_size=0)
+
+
+def test_new_tokens_are_followed_before_lengths():
+    """`transformers` adds the decoder's one start token to them, and takes them where both are said."""
+    for new, old in (
+        ({"max_new_tokens": 61, "min_new_tokens": 10}, {"max_length": 62, "min_length": 11}),
+        ({"max_new_tokens": 61, "max_length": 20, "min_length": 11}, {"max_length": 62, "min_length": 11}),
+    ):
+        assert conventions(XSUM_CONFIG, new).search == conventions(XSUM_CONFIG, old).search
+    assert conventions(XSUM_CONFIG | {"max_length": 62}, {"max_new_tokens": 30}).search.max_length == 29
+
+
+@pytest.mark.parametrize(
+    ("file", "values", "match"),
+    [
+        (
+            "generation_config.json",
+            {"num_beams": "2"},
+            r"generation_config\.json: num_beams is '2'; it must be a whole",
+        ),
+        ("config.json", {"length_penalty": None, "max_length": -8}, r"[^_]config\.json: max_length is -8"),
+        ("config.json", {"forced_bos_token_id": 10**5}, r"[^_]config\.json: forced_bos_token_id is 100000"),
+        (
+            "generation_config.json",
+            {"min_length": 50},
+            r"generation_config\.json: min_length is 49; it must not exceed",
+        ),
+    ],
+)
+def test_a_field_that_cannot_be_names_its_file(hub, tmp_path, file, values, match):
+    import shutil
+
+    folder = shutil.copytree(hub, tmp_path / "model")
+    path = folder / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    with pytest.raises(ValueError, match=match):
+        Summarizer.from_pretrained(folder)

@@ -10,6 +10,7 @@ import numpy as np
 from quals_jax.checkpoints import torch_pickle
 from quals_jax.checkpoints.errors import PLAIN, CheckpointError, naming, shown
 from quals_jax.checkpoints.huggingface import SHARED, misfits, state_dict
+from quals_jax.checkpoints.names import plain_names
 from quals_jax.checkpoints.torch_pickle import Record
 from quals_jax.models.bart import BartConfig
 
@@ -51,7 +52,7 @@ REQUIRED = {
     "adaptive_softmax_cutoff": None,
 }
 IGNORED = re.compile(
-    r"(en|de)coder\.version|(en|de)coder\.embed_positions\._float_tensor|classification_heads\..*|decoder\.output_projection\.bias"
+    r"(en|de)coder\.embed_positions\._float_tensor|classification_heads\..*|decoder\.output_projection\.bias"
 )
 TIED = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "decoder.output_projection.weight")
 
@@ -72,7 +73,7 @@ def load_fairseq(path: Path, *, dictionary_size: int | None = None) -> tuple[Bar
         described = _architecture(contents)
         if described is None:
             raise CheckpointError("says nothing of its architecture (neither 'args' nor 'cfg')")
-        tensors, problems = _renamed(state_dict(contents["model"]))
+        tensors, problems = _renamed(plain_names(state_dict(contents["model"]), path))
         rows = tensors[SHARED].shape[0]
         if rows - 1 == dictionary_size or (rows == PRETRAINED_ROWS != dictionary_size):
             tensors[SHARED] = tensors[SHARED][:-1]

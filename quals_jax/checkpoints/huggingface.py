@@ -13,6 +13,7 @@ import numpy as np
 from flax import nnx
 
 from quals_jax.checkpoints.errors import CheckpointError, naming, shown
+from quals_jax.checkpoints.names import plain_names
 from quals_jax.models.bart import Bart, BartConfig
 
 # Last part of a parameter's path -> (last part of the tensor's name, whether the matrix is stored transposed).
@@ -149,7 +150,10 @@ def load_huggingface(folder: Path) -> tuple[BartConfig, dict[str, np.ndarray], d
             config = BartConfig.from_dict(extra)
         except ValueError as error:
             raise CheckpointError(str(error)) from None
-    return config, _read_weights(folder), extra
+    tensors = _read_weights(folder)
+    with naming(folder):
+        tensors = plain_names(tensors, folder)
+    return config, tensors, extra
 
 
 def read_json(path: Path) -> dict:
@@ -160,7 +164,7 @@ def read_json(path: Path) -> dict:
     """
     with naming(path):
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = json.loads(path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             raise CheckpointError("there is no such file") from None
         except (ValueError, RecursionError) as error:

@@ -67,7 +67,7 @@ def newsqa(path: str | Path, split: str) -> list[Text]:
 
 def _data(path: str | Path) -> list:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             values = json.load(file)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None

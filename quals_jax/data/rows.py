@@ -10,7 +10,7 @@ import math
 import os
 import sys
 import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -154,7 +154,7 @@ def _json_rows(path: str, lines: BinaryIO) -> Iterator[Row | RowError]:
 
 def _object(line: str, place: str) -> dict:
     try:
-        values = json.loads(line, parse_constant=_no_number, parse_float=_finite)
+        values = json.loads(line, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise RowError(f"{place}: is no JSON ({error})") from None
     if not isinstance(values, dict):
@@ -168,6 +168,14 @@ def _object(line: str, place: str) -> dict:
             except UnicodeEncodeError:
                 shown = name.encode("utf-8", "backslashreplace").decode()
                 raise RowError(f"{place}: field {shown!r} holds a lone surrogate, which is no character") from None
+    return values
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict:
+    """An object; json itself takes the last of two fields of one name, and says nothing."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError(f"field {Counter(name for name, _ in pairs).most_common(1)[0][0]!r} stands there twice")
     return values
 
 
@@ -191,6 +199,11 @@ def _finite(text: str) -> float:
 def _table_rows(path: str, records: Iterator, lines: BinaryIO) -> Iterator[Row | RowError]:
     """Rows of records, (line, values) each or an error; the first names the columns."""
     _, names = _record(next(records, (1, [])))
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise RowError(
+            f"{path}, line 1: the header has {twice!r} {names.count(twice)} times; every column needs a name of its own"
+        )
     missing = [name for name in ("document", "summary") if name not in names]
     if missing:
         named = ", ".join(map(repr, names)) or "none"

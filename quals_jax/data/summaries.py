@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,6 +36,9 @@ class JsonLines(Sequence):
             with self.path.open("rb") as file:
                 offset = 0
                 for number, line in enumerate(file, 1):
+                    if number == 1 and line.startswith(codecs.BOM_UTF8):
+                        offset = len(codecs.BOM_UTF8)
+                        line = line[offset:]
                     if line.strip():
                         self._row(line, number)
                         self.offsets.append((offset, number))
@@ -76,7 +80,7 @@ def parallel_text(sources: str | Path, targets: str | Path) -> list[Text]:
     columns = []
     for path in (sources, targets):
         try:
-            with open(path, encoding="utf-8", newline="\n") as file:
+            with open(path, encoding="utf-8-sig", newline="\n") as file:
                 columns.append([line.rstrip("\r\n") for line in file])
         except (OSError, ValueError) as error:
             raise ValueError(f"{path}: {getattr(error, 'strerror', None) or error}") from None

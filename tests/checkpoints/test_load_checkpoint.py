@@ -230,3 +230,104 @@ def test_a_truncated_safetensors_file_is_named(tensors, golden, tmp_path):
     (tmp_path / "model.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(CheckpointError, match=r"model\.safetensors: cannot be read"):
         load_huggingface(tmp_path)
+
+
+@pytest.mark.parametrize("bare", [False, True], ids=["model.", "bare"])
+@pytest.mark.parametrize("wrapper", ["", "module.", "_orig_mod.", "module._orig_mod."])
+def test_names_as_wrappers_and_old_versions_wrote_them(tensors, tmp_path, recwarn, bare, wrapper):
+    """`encoder.version` was in the hub's bart-large; DataParallel and torch.compile put their own name in front of all."""
+    from safetensors.numpy import save_file
+
+    config, arrays, _ = tensors
+    save_huggingface(tmp_path, config, {})
+    named = {name.removeprefix("model.") if bare else name: array for name, array in arrays.items()}
+    named |= {
+        f"{'' if bare else 'model.'}{side}.version": np.full(1, 3.0, np.float32) for side in ("encoder", "decoder")
+    }
+    save_file({wrapper + name: array for name, array in named.items()}, tmp_path / "model.safetensors")
+    _, found, _ = load_huggingface(tmp_path)
+    weights = export(fill(config, found))
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(weights[name], array.astype(np.float32))
+    said = [str(warning.message) for warning in recwarn if "every tensor's name" in str(warning.message)]
+    assert len(said) == bool(wrapper) and all(f"begins with '{wrapper}'" in text for text in said)
+
+
+def test_a_prefix_that_not_all_names_have_is_no_wrapper(tensors, tmp_path):
+    from safetensors.numpy import save_file
+
+    config, arrays, _ = tensors
+    save_huggingface(tmp_path, config, {})
+    names = sorted(arrays)
+    save_file(
+        {("module." if name != names[0] else "") + name: arrays[name] for name in names}, tmp_path / "model.safetensors"
+    )
+    _, found, _ = load_huggingface(tmp_path)
+    with pytest.raises(CheckpointError, match="the weights do not fit"):
+        fill(config, found)
+
+
+@pytest.mark.golden
+def test_a_fairseq_file_of_a_wrapped_model(shared, bpe, monkeypatch):
+    from quals_jax.checkpoints import torch_pickle
+
+    path = shared / "golden" / "tiny_bart_fairseq" / "model.pt"
+    usual = load_checkpoint(path, tokenizer=bpe)
+    contents = torch_pickle.load(path)
+    contents["model"] = {f"module.{name}": array for name, array in contents["model"].items()}
+    monkeypatch.setattr(torch_pickle, "load", lambda path: contents)
+    with pytest.warns(UserWarning, match=r"model\.pt: every tensor's name begins with 'module\.'"):
+        assert load_checkpoint(path, tokenizer=bpe).fingerprint == usual.fingerprint
+
+
+def test_configurations_may_begin_with_a_byte_order_mark(tensors, golden, tmp_path):
+    config, arrays, _ = tensors
+    save_huggingface(tmp_path, config, arrays)
+    path = tmp_path / "config.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert load_huggingface(tmp_path)[0] == config
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("num_beams", "4", "a whole number from 1 to 1000"),
+        ("num_beams", 0, "a whole number from 1"),
+        ("num_beams", True, "a whole number"),
+        ("max_length", 62.0, "a whole number from 3"),
+        ("max_length", 2, "a whole number from 3"),
+        ("min_length", -1, "a whole number from 0"),
+        ("max_new_tokens", [60], "a whole number from 2"),
+        ("no_repeat_ngram_size", "3", "a whole number"),
+        ("length_penalty", "2.0", "a number"),
+        ("length_penalty", float("nan"), "a number"),
+        ("forced_bos_token_id", 50264, "an id, a whole number from 0 to 50263"),
+        ("forced_bos_token_id", "<s>", "an id"),
+        ("bos_token_id", 0.0, "an id"),
+        ("force_bos_token_to_be_generated", 1, "true or false"),
+    ],
+)
+@pytest.mark.parametrize("file", ["config.json", "generation_config.json"])
+def test_fields_of_the_search_are_checked(tmp_path, file, name, value, wanted):
+    from quals_jax.checkpoints.generation import check_generation
+
+    with pytest.raises(CheckpointError) as caught:
+        check_generation({name: value}, tmp_path / file, 50264)
+    assert str(caught.value).startswith(f"{tmp_path / file}: {name} is ") and wanted in str(caught.value)
+
+
+def test_what_a_search_cannot_follow_is_said(tmp_path, recwarn):
+    from quals_jax.checkpoints.generation import check_generation
+
+    followed = {
+        "num_beams": 4,
+        "do_sample": False,
+        "repetition_penalty": 1.0,
+        "num_beam_groups": 1,
+        "bad_words_ids": None,
+    }
+    check_generation(followed, tmp_path, 10)
+    assert not recwarn.list
+    check_generation({"repetition_penalty": 1.2, "do_sample": True}, tmp_path / "generation_config.json", 10)
+    (warning,) = recwarn.list
+    assert "generation_config.json: do_sample, repetition_penalty is not followed here" in str(warning.message)

@@ -102,3 +102,11 @@ def test_what_is_wrong_with_a_newsqa_file_is_said(tmp_path):
 def _text(path, text):
     path.write_text(text)
     return path
+
+
+def test_files_may_begin_with_a_byte_order_mark(tmp_path):
+    question = {"question": "Who?", "answers": [{"text": "cat", "answer_start": 1}]}
+    for path, read in ((squad_file(tmp_path, question), squad), (newsqa_file(tmp_path, story("x")), newsqa)):
+        expected = read(path, "train") if read is newsqa else read(path)
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+        assert (read(path, "train") if read is newsqa else read(path)) == expected

@@ -177,3 +177,44 @@ def test_rows_of_many_fields_are_not_deep(tmp_path):
     fields = {"kind": [[number] for number in range(500)], "deep": eval("[" * 98 + "]" * 98)}
     (row,) = read_rows(_write(tmp_path / "a.jsonl", json.dumps({"document": "d", "summary": "s"} | fields)))
     assert row.fields == fields
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_a_column_named_twice_is_refused(tmp_path, name):
+    """Which of the two was meant nobody knows; the last was taken."""
+    text = "document,summary,note,summary\nd,s,n,t\n".replace(",", "," if name.endswith("csv") else "\t")
+    with pytest.raises(RowError, match=rf"{name}, line 1: the header has 'summary' 2 times"):
+        list(read_rows(_write(tmp_path / name, text)))
+
+
+def test_a_field_named_twice_is_refused(tmp_path):
+    path = _write(tmp_path / "a.jsonl", '{"document": "d", "summary": "s", "summary": "t"}\n')
+    (error,) = read_rows(path)
+    with pytest.raises(RowError, match=r"a\.jsonl, line 1: is no JSON \(field 'summary' stands there twice\)"):
+        raise error
+
+
+BOM = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.jsonl", b'{"document": "d", "summary": "s"}\n'),
+        ("a.csv", b"document,summary\nd,s\n"),
+        ("a.tsv", b"document\tsummary\nd\ts\n"),
+    ],
+)
+def test_a_byte_order_mark_is_no_text(tmp_path, name, text):
+    (tmp_path / name).write_bytes(BOM + text)
+    assert list(read_rows(str(tmp_path / name))) == [Row(0, 0, "d", ("s",))]
+    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(BOM + text))
+    assert list(read_rows(str(tmp_path / f"{name}.gz"))) == [Row(0, 0, "d", ("s",))]
+
+
+def test_parallel_files_may_begin_with_a_byte_order_mark(tmp_path):
+    for name, text in (("d", b"d\n"), ("s", b"s\n"), ("r", b'{"summaries": ["s"]}\n')):
+        (tmp_path / name).write_bytes(BOM + text)
+    for summaries in ("s", "r"):
+        found = list(read_parallel(str(tmp_path / "d"), str(tmp_path / summaries)))
+        assert found == [Row(0, 0, "d", ("s",))]

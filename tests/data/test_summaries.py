@@ -137,3 +137,13 @@ def test_sources_are_joined(tmp_path):
     assert [texts[number].source for number in range(len(texts))] == ["d", "one", "d"]
     with pytest.raises(IndexError):
         texts[3]
+
+
+def test_sources_may_begin_with_a_byte_order_mark(tmp_path):
+    mark = b"\xef\xbb\xbf"
+    path = lines(tmp_path, {"document": "d0", "summary": "s0"}, {"document": "d1", "summary": "s1"})
+    path.write_bytes(mark + path.read_bytes())
+    assert list(JsonLines(path)) == [Text("d0", (Target("s0"),)), Text("d1", (Target("s1"),))]
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(mark + f"{name}0\n{name}1\n".encode())
+    assert parallel_text(tmp_path / "a", tmp_path / "b")[0] == Text("a0", (Target("b0"),))
