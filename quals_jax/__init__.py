@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Imported when first asked for: `import quals_jax` must not wait for JAX.
 _HOMES = {

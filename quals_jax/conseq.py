@@ -63,27 +63,29 @@ def contrastive_loss(
     negative_logits: Float[Array, "... other vocab"],
     negative_ids: Int[Array, "... other"],
     label_smoothing: float = 0.1,
+    pad_id: int = PAD_ID,
 ) -> tuple[Float[Array, ""], Int[Array, ""]]:
-    """(sum in nats, sample size): likelihood of S+ and unlikelihood of S-, over all target tokens of both; padding (id 1) counts nothing.
+    """(sum in nats, sample size): likelihood of S+ and unlikelihood of S-, over all target tokens of both; padding counts nothing (its
+    id is 1 in BART, 0 in T5).
 
     To be divided by the sample size, summed over devices and accumulated steps. There is no weight between the two parts.
     """
-    positive, tokens = likelihood_sum(positive_logits, positive_ids, label_smoothing)
-    negative, others = unlikelihood_sum(negative_logits, negative_ids, label_smoothing)
+    positive, tokens = likelihood_sum(positive_logits, positive_ids, label_smoothing, pad_id)
+    negative, others = unlikelihood_sum(negative_logits, negative_ids, label_smoothing, pad_id)
     return positive + negative, tokens + others
 
 
-def likelihood_sum(logits, ids, label_smoothing: float = 0.1) -> tuple[Array, Array]:
+def likelihood_sum(logits, ids, label_smoothing: float = 0.1, pad_id: int = PAD_ID) -> tuple[Array, Array]:
     """Sum of label-smoothed -log p over the tokens, and their number."""
-    return _smoothed_sum(jax.nn.log_softmax(_at_least_float32(logits), axis=-1), ids, label_smoothing)
+    return _smoothed_sum(jax.nn.log_softmax(_at_least_float32(logits), axis=-1), ids, label_smoothing, pad_id)
 
 
-def unlikelihood_sum(logits, ids, label_smoothing: float = 0.1) -> tuple[Array, Array]:
+def unlikelihood_sum(logits, ids, label_smoothing: float = 0.1, pad_id: int = PAD_ID) -> tuple[Array, Array]:
     """Sum of label-smoothed -log(1 - p) over the tokens, and their number.
 
     fairseq: the smoothing is applied here too: it pushes 1 - p of every token of the vocabulary.
     """
-    return _smoothed_sum(log1mexp(logprobs_near_one(logits)), ids, label_smoothing)
+    return _smoothed_sum(log1mexp(logprobs_near_one(logits)), ids, label_smoothing, pad_id)
 
 
 def log1mexp(logprobs: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -112,9 +114,9 @@ def _at_least_float32(logits):
     return logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
 
 
-def _smoothed_sum(terms, ids, label_smoothing: float):
+def _smoothed_sum(terms, ids, label_smoothing: float, pad_id: int):
     """fairseq: eps / vocabulary for every token, the right one included, and 1 - eps for the right one beside it."""
     chosen = jnp.take_along_axis(terms, ids[..., None], axis=-1)[..., 0]
     losses = -(1 - label_smoothing) * chosen - label_smoothing / terms.shape[-1] * terms.sum(axis=-1)
-    real = ids != PAD_ID
+    real = ids != pad_id
     return jnp.sum(jnp.where(real, losses, 0)), jnp.sum(real)

@@ -79,7 +79,8 @@ class Quals:
         if len(documents) != len(summaries):
             raise ValueError(f"there are {len(documents)} documents and {len(summaries)} summaries")
         distinct = list(dict.fromkeys(summaries))
-        generated = dict(zip(distinct, self.qagen.generate(distinct), strict=True))
+        sources = [ids for ids, _ in self.qagen.tokenizer.encode_batch(distinct)]
+        generated = dict(zip(distinct, self.qagen.answered(distinct, sources), strict=True))
         kept = [keep_pairs(generated[summary], summary, self.max_pairs) for summary in summaries]
 
         rows: dict[str, list[int]] = {}
@@ -123,7 +124,7 @@ class Quals:
             if getattr(search, name) != usual[name]:
                 fields[name] = getattr(search, name)
         fields |= {"pairs": self.max_pairs or "all", "summary_score": self.summary_score}
-        fields |= {"dtype": np.dtype(qagen.dtype).name, "version": __version__}
+        fields |= {"dtype": qagen.dtype, "backend": qagen.runner.platform, "version": __version__}
         return " | ".join(f"{name}:{value}" for name, value in fields.items())
 
     def _result(self, kept: list[QAPair], logprobs: list[np.ndarray], truncated: bool) -> QualsResult:
@@ -148,7 +149,7 @@ def confidence_interval(results: Iterable[QualsResult], level: float = 0.95) -> 
 def _settings(signature: str) -> list[str]:
     """What of a signature makes scores of one model comparable."""
     fields = signature.split(" | ")
-    return [field for field in fields if field.partition(":")[0] not in ("model", "dtype", "version")]
+    return [field for field in fields if field.partition(":")[0] not in ("model", "dtype", "backend", "version")]
 
 
 def _floats(array: np.ndarray | None) -> list[float] | None:

@@ -1,24 +1,19 @@
-"""Summarizer: one BART that writes summaries of documents, by beam search or by top-k sampling."""
+"""Summarizer: an encoder-decoder that writes summaries of documents, by beam search or by top-k sampling."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import jax
 import numpy as np
-from flax import nnx
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Float
 
-from quals_jax import parallel
-from quals_jax.data.batching import SOURCE_BUCKETS, pad, padded_length
-from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig, diverse_beam_search
-from quals_jax.decoding.sampling import Samples, SamplingConfig, sample_keys, top_k_sample
-from quals_jax.models.bart import Bart, init_cache
-from quals_jax.qagen import encode_rows
+from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig
+from quals_jax.decoding.sampling import Samples, SamplingConfig
+from quals_jax.precision import Precision
+from quals_jax.seq2seq import Seq2Seq
 from quals_jax.tokenizer import Tokenizer
 
 # The paper's on XSum (run_xsum_eval.sh): beam 6, 10 to 60 tokens, length penalty 1, nothing blocked.
@@ -86,45 +81,6 @@ def described(own: Conventions) -> dict:
     }
 
 
-def search_rows(
-    graph, config: SearchConfig, forced: int | None, params, source_ids: Int[Array, "batch source"],
-    active: Bool[Array, "batch"],
-) -> Hypotheses:  # fmt: skip
-    """Summaries of every text of a batch by beam search, best first. A pure function of arrays."""
-    model, step, cache = _decoder(graph, params, source_ids, beams=config.num_beams, length=config.max_length + 1)
-    return diverse_beam_search(
-        step, cache, batch=source_ids.shape[0], config=config, active=active, forced_first_id=forced, **_ids(model)
-    )
-
-
-def sample_rows(
-    graph, config: SamplingConfig, forced: int | None, num_samples: int, params,
-    source_ids: Int[Array, "batch source"], active: Bool[Array, "batch"], numbers: Int[Array, "batch"],
-) -> Samples:  # fmt: skip
-    """Samples of every text of a batch, which depend on its number. A pure function of arrays."""
-    model, step, cache = _decoder(graph, params, source_ids, beams=num_samples, length=config.max_length + 1)
-    keys = sample_keys(0, numbers, num_samples)
-    return top_k_sample(step, cache, keys, config=config, active=active, forced_first_id=forced, **_ids(model))
-
-
-def _decoder(graph, params, source_ids, *, beams: int, length: int):
-    """The model, one step of its decoder against the encoded texts, and an empty cache."""
-    model = nnx.merge(graph, params)
-    memory = encode_rows(model, source_ids)
-    cache = init_cache(model.config, batch=source_ids.shape[0], beam=beams, length=length, dtype=model.dtype)
-
-    def step(token_ids, cache):
-        states, cache = model.decode(token_ids[:, :, None], memory, cache)
-        return model.logits(states[:, :, 0]), cache
-
-    return model, step, cache
-
-
-def _ids(model: Bart) -> dict[str, int]:
-    config = model.config
-    return {"start_id": config.decoder_start_token_id, "eos_id": config.eos_token_id, "pad_id": config.pad_token_id}
-
-
 class Summarizer:
     """A summarizer on all local devices. Make one with `from_pretrained`.
 
@@ -133,23 +89,20 @@ class Summarizer:
     """
 
     def __init__(
-        self, model: Bart, tokenizer: Tokenizer, *, search: SearchConfig | None = None, batch_size: int = 8,
+        self, model, tokenizer: Tokenizer, *, search: SearchConfig | None = None, batch_size: int = 8,
         forced_first_id: int | None = None, name: str = "model", fingerprint: str = "",
-        devices: Sequence[jax.Device] | None = None,
+        devices: Sequence[jax.Device] | None = None, precision: Precision | None = None,
     ):  # fmt: skip
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
         if tokenizer.size > model.config.vocab_size:
             raise ValueError(
                 f"the tokenizer has {tokenizer.size} entries, the model {model.config.vocab_size}: they do not belong together"
             )
+        self.runner = Seq2Seq(
+            model, precision=precision, batch_size=batch_size, forced_first_id=forced_first_id, devices=devices
+        )
         self.config, self.tokenizer = model.config, tokenizer
         self.forced_first_id, self.batch_size = forced_first_id, batch_size
         self.name, self.fingerprint = name, fingerprint
-        self.mesh = parallel.make_mesh(devices or jax.local_devices())
-        self._graph, params = nnx.split(model)
-        self._params = parallel.replicate(params, self.mesh)
-        self._samplers: dict[tuple, Callable] = {}
         self.use(search or XSUM_SEARCH)
 
     @classmethod
@@ -170,6 +123,8 @@ class Summarizer:
         from quals_jax.checkpoints.generation import check_generation
         from quals_jax.checkpoints.huggingface import read_json
 
+        precision = Precision.of(dtype)
+        precision.require(devices or jax.local_devices())
         checkpoint = load_checkpoint(path, tokenizer=tokenizer, dtype=dtype)
         described = checkpoint.folder / "generation_config.json"
         generation = read_json(described) if checkpoint.extra and described.exists() else {}
@@ -181,14 +136,14 @@ class Summarizer:
             raise CheckpointError(f"{described}: {error}") from None
         tokenizer = checkpoint.tokenizer
         tokenizer.source_bos = own.source_bos
-        room = checkpoint.config.max_position_embeddings - own.source_bos
+        room = checkpoint.config.max_positions - own.source_bos
         tokenizer.max_source_tokens = min(tokenizer.max_source_tokens, room)
         if search is None or isinstance(search, Mapping):
             search = replace(own.search, **(search or {}))
         return cls(
             checkpoint.model, tokenizer, search=search, batch_size=batch_size,
             forced_first_id=own.forced_first_id, name=checkpoint.name, fingerprint=checkpoint.fingerprint,
-            devices=devices,
+            devices=devices, precision=precision,
         )  # fmt: skip
 
     def use(self, search: SearchConfig) -> None:
@@ -197,9 +152,8 @@ class Summarizer:
         Raises:
             ValueError: if summaries may become longer than the model has positions for.
         """
-        self._require_room(search.max_length)
+        self.runner.require_room(search.max_length)
         self.search = search
-        self._search = self._program(partial(search_rows, self._graph, search, self.forced_first_id))
 
     def summarize(self, documents: Sequence[str]) -> list[str]:
         """The best summary of every document by beam search, without spaces at its ends."""
@@ -207,12 +161,8 @@ class Summarizer:
 
     def beams(self, documents: Sequence[str]) -> list[list[str]]:
         """All summaries of every document that beam search finished, best first."""
-
-        def run(sources, rows, shape):
-            ids, lengths = pad([sources[row] for row in rows] + [[]] * (self._rows - len(rows)), shape[0])
-            return self._search(self._params, *parallel.shard_rows((ids, lengths > 0), self.mesh))
-
-        return self._texts(documents, run)
+        sources = self._sources(documents)
+        return self._texts(sources, self.runner.search(sources, self.search))
 
     def sample(
         self, documents: Sequence[str], num_samples: int = 6, config: SamplingConfig | None = None, seed: int = 0
@@ -224,49 +174,25 @@ class Summarizer:
         Raises:
             ValueError: if no samples are asked for, or longer ones than the model has positions for.
         """
-        config = config or SamplingConfig()
-        if num_samples < 1:
-            raise ValueError(f"num_samples is {num_samples}; it must be at least 1")
-        self._require_room(config.max_length)
-        settings = (config, self.forced_first_id, num_samples)
-        if settings not in self._samplers:
-            self._samplers[settings] = self._program(partial(sample_rows, self._graph, *settings))
-        sampler = self._samplers[settings]
+        sources = self._sources(documents)
+        return self._texts(sources, self.runner.sample(sources, config or SamplingConfig(), num_samples, seed))
 
-        def run(sources, rows, shape):
-            missing = self._rows - len(rows)
-            ids, lengths = pad([sources[row] for row in rows] + [[]] * missing, shape[0])
-            numbers = np.array([document_number(sources[row], seed) for row in rows] + [0] * missing, np.int32)
-            return sampler(self._params, *parallel.shard_rows((ids, lengths > 0, numbers), self.mesh))
+    def logprobs(self, documents: Sequence[str], summaries: Sequence[str]) -> list[Float[np.ndarray, "target"]]:
+        """Of every summary the natural log-probability of each token, its end included, given its document."""
+        targets = [[[*ids, self.config.eos_token_id]] for ids in self.tokenizer.encode_pieces(summaries)]
+        return [own[0] for own in self.runner.logprobs(self._sources(documents), targets)]
 
-        return self._texts(documents, run)
+    def _sources(self, documents: Sequence[str]) -> list[list[int]]:
+        return [ids for ids, _ in self.tokenizer.encode_batch(documents)]
 
-    def _texts(self, documents: Sequence[str], run: Callable) -> list[list[str]]:
-        """The texts of every document's sequences; rows of one length go through `run(sources, rows, shape)` together."""
-        sources = [ids for ids, _ in self.tokenizer.encode_batch(documents)]
-        shapes = [(padded_length(len(ids), SOURCE_BUCKETS, self.config.max_position_embeddings),) for ids in sources]
-        results: list[list[str]] = [[] for _ in documents]
-        for rows, found in parallel.in_batches(shapes, self._rows, partial(run, sources)):
-            for place, row in enumerate(rows):
-                lengths = found.lengths[place]
-                sequences = [ids[:length].tolist() for ids, length in zip(found.tokens[place], lengths, strict=True)]
-                results[row] = [self.tokenizer.decode(ids).strip() for ids in sequences if ids]
+    def _texts(
+        self, sources: Sequence[list[int]], sequences: Iterable[tuple[int, Hypotheses | Samples]]
+    ) -> list[list[str]]:
+        """The texts of every document's sequences."""
+        results: list[list[str]] = [[] for _ in sources]
+        for row, found in sequences:
+            ids = [
+                tokens[:length] for tokens, length in zip(found.tokens.tolist(), found.lengths.tolist(), strict=True)
+            ]
+            results[row] = [self.tokenizer.decode(tokens).strip() for tokens in ids if tokens]
         return results
-
-    def _program(self, function: Callable) -> Callable:
-        return jax.jit(parallel.map_rows(function, self.mesh))
-
-    def _require_room(self, max_length: int) -> None:
-        room = self.config.max_position_embeddings - 1
-        if max_length > room:
-            raise ValueError(f"max_length is {max_length}; the model has positions for {room}")
-
-    @property
-    def _rows(self) -> int:
-        return self.batch_size * self.mesh.size
-
-
-def document_number(ids: Sequence[int], seed: int) -> int:
-    """A number below 2^31 that only an equal document and seed have (but for chance): from it come the samples."""
-    digest = hashlib.sha256(f"{seed}/".encode() + np.asarray(ids, np.int32).tobytes()).digest()
-    return int.from_bytes(digest[:4], "little") & 0x7FFFFFFF

@@ -10,7 +10,7 @@ import pytest
 
 from quals_jax.decoding.diverse_beam import SearchConfig
 from quals_jax.pairs import QAPair
-from quals_jax.qagen import LOGITS_AT_ONCE, QAGen, target_logprobs
+from quals_jax.qagen import QAGen
 from quals_jax.quals import Quals
 
 SEARCH = SearchConfig(num_beams=4, min_length=2, max_length=10)
@@ -57,42 +57,9 @@ def test_a_document_is_encoded_once_for_the_pairs_of_seven_summaries(qagen, monk
         rows.extend(text for text in np.asarray(ids) if (text != 1).any())
         return np.zeros(targets.shape, np.float32)
 
-    monkeypatch.setattr(qagen, "_score", count)
+    monkeypatch.setattr(qagen.runner, "_program", lambda function: count)
     qagen.score(["the cat sat", "a dog"], [_pairs(qagen, 70), _pairs(qagen, 3)])
     assert len(rows) == 2
-
-
-def test_logits_in_slices_are_the_logits_at_once(qagen, folder, monkeypatch):
-    from quals_jax import qagen as module
-    from quals_jax.checkpoints import load_checkpoint
-
-    model = load_checkpoint(folder).model
-    ids = np.random.default_rng(0).integers(4, 200, (1, 64)).astype(np.int32)
-    targets = np.random.default_rng(1).integers(4, 200, (1, 3, 7)).astype(np.int32)
-    memory = module.encode_rows(model, ids)
-    whole = target_logprobs(model, memory, targets)
-    assert targets.size * model.config.vocab_size < LOGITS_AT_ONCE
-    monkeypatch.setattr(
-        module, "LOGITS_AT_ONCE", 5 * model.config.vocab_size
-    )  # 21 targets: slices of 5, the last padded
-    np.testing.assert_allclose(target_logprobs(model, memory, targets), whole, atol=1e-6)
-    states, _ = model.decode(np.concatenate([np.full((1, 3, 1), 2), targets[..., :-1]], -1), memory)
-    expected = jax.nn.log_softmax(model.logits(states))
-    np.testing.assert_allclose(whole, np.take_along_axis(expected, targets[..., None], -1)[..., 0], atol=1e-5)
-
-
-def test_logits_of_all_pairs_never_exist_at_once(qagen):
-    """The largest array of the program holds fewer numbers than [batch, pair, target, vocab] would."""
-    ids, targets = np.full((2, 64), 5, np.int32), np.full((2, 60, 64), 5, np.int32)
-    shapes = jax.make_jaxpr(qagen._score)(qagen._params, ids, targets)
-    blocks = 3  # 60 pairs in blocks of 20, each of whose logits are reduced before the next block's are made
-    vocab = qagen.config.vocab_size
-    assert f"{vocab}]" in str(shapes)
-    assert f"[2,60,64,{vocab}]" not in str(shapes)
-    sizes = [
-        int(np.prod(list(map(int, shape.split(","))))) for shape in re.findall(rf"f32\[([\d,]*{vocab})\]", str(shapes))
-    ]
-    assert max(sizes) * blocks <= targets.size * vocab
 
 
 def test_a_small_model_cuts_and_says_so(folder, tmp_path):

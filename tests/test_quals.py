@@ -13,6 +13,7 @@ from quals_jax.checkpoints.huggingface import load_huggingface
 from quals_jax.decoding.diverse_beam import SearchConfig
 from quals_jax.pairs import QAPair, split_pair
 from quals_jax.qagen import QAGen
+from quals_jax.seq2seq import score_rows, search_rows
 from quals_jax.quals import Quals
 from quals_jax.tokenizer import EOS, Tokenizer
 
@@ -147,12 +148,13 @@ def test_eight_devices_give_the_same_bytes_at_an_equal_batch(tiny):
 
 def test_no_device_talks_to_another(tiny):
     qagen = tiny(devices=None)
-    ids = np.full((qagen._rows, 64), 5, np.int32)
+    runner = qagen.runner
+    ids = np.full((runner.batch_size * runner.mesh.size, 64), 5, np.int32)
     for program, arrays in (
-        (qagen._search, (ids, np.ones(len(ids), bool))),
-        (qagen._score, (ids, np.full((len(ids), 16, 16), 5, np.int32))),
+        (runner._program(search_rows, qagen.search, None), (ids, np.ones(len(ids), bool))),
+        (runner._program(score_rows), (ids, np.full((len(ids), 20, 16), 5, np.int32))),
     ):
-        compiled = program.lower(qagen._params, *parallel.shard_rows(arrays, qagen.mesh)).compile().as_text()
+        compiled = program.lower(runner._params, *parallel.shard_rows(arrays, runner.mesh)).compile().as_text()
         assert not [
             word for word in ("all-reduce", "all-gather", "collective-permute", "all-to-all") if word in compiled
         ]
@@ -163,17 +165,15 @@ def test_the_same_functions_run_under_pmap(tiny_folder):
 
     from flax import nnx
 
-    from quals_jax.qagen import score_rows, search_rows
-
     graph, params = nnx.split(load_checkpoint(tiny_folder).model)
     ids = np.arange(4, 4 + 2 * 64).reshape(2, 1, 64).astype(np.int32) % 200 + 4
-    targets = np.full((2, 1, 16, 16), 7, np.int32)
+    targets = np.full((2, 1, 20, 16), 7, np.int32)
     mapped = jax.pmap(partial(score_rows, graph), in_axes=(None, 0, 0), devices=jax.devices()[:2])(params, ids, targets)
     for row in range(2):
         np.testing.assert_allclose(
             mapped[row], jax.jit(partial(score_rows, graph))(params, ids[row], targets[row]), atol=1e-5
         )
-    search = partial(search_rows, graph, SearchConfig(num_beams=4, min_length=2, max_length=6))
+    search = partial(search_rows, graph, SearchConfig(num_beams=4, min_length=2, max_length=6), None)
     active = np.ones((2, 1), bool)
     mapped = jax.pmap(search, in_axes=(None, 0, 0), devices=jax.devices()[:2])(params, ids, active)
     for row in range(2):

@@ -9,7 +9,8 @@ from tiny_qagen import make_tiny_qagen
 
 from quals_jax.decoding.diverse_beam import SearchConfig
 from quals_jax.decoding.sampling import SamplingConfig
-from quals_jax.summarizer import Summarizer, conventions, described, document_number
+from quals_jax.seq2seq import source_number
+from quals_jax.summarizer import Summarizer, conventions, described
 
 SEARCH = SearchConfig(num_beams=2, num_groups=1, min_length=2, max_length=6)
 SAMPLING = SamplingConfig(k=20, min_length=2, max_length=6)
@@ -100,9 +101,9 @@ def from_hub(hub):
 
 def test_hub_folder_forces_its_first_token(from_hub):
     assert from_hub.tokenizer.encode("x")[0] == 0 and from_hub.forced_first_id == 0
-    ids = np.array([from_hub.tokenizer.encode("A storm."), from_hub.tokenizer.encode("A flood?")], np.int32)
-    found = from_hub._search(from_hub._params, ids, np.array([True, True]))
-    assert (found.tokens[:, :, 0] == 0).all()
+    sources = [from_hub.tokenizer.encode("A storm."), from_hub.tokenizer.encode("A flood?")]
+    found = [hypotheses.tokens for _, hypotheses in from_hub.runner.search(sources, from_hub.search)]
+    assert (np.array(found)[:, :, 0] == 0).all()
     texts = from_hub.summarize(["A storm.", "A flood?"])
     assert texts == [text.strip() for text in texts]
 
@@ -144,7 +145,7 @@ def test_beams_come_best_first_and_the_best_is_the_summary(one_device):
 
 
 def test_numbers_of_documents_differ():
-    numbers = {document_number([number, 2], seed) for number in range(500) for seed in range(2)}
+    numbers = {source_number([number, 2], seed) for number in range(500) for seed in range(2)}
     assert len(numbers) == 1000 and all(0 <= number < 2**31 for number in numbers)
 
 

@@ -7,19 +7,17 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from quals_jax.checkpoints.errors import CheckpointError, naming, shown
 from quals_jax.checkpoints.fairseq import load_fairseq
 from quals_jax.checkpoints.huggingface import export, fill, load_huggingface, save_huggingface
 from quals_jax.models.bart import Bart, BartConfig
+from quals_jax.precision import Precision
 from quals_jax.tokenizer import CONNECTOR, CONNECTOR_ID, MAX_SOURCE_TOKENS, Tokenizer
 
 __all__ = ["Checkpoint", "CheckpointError", "ModelSettings", "export", "fill", "load_checkpoint", "save_huggingface"]
 
-DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float64": jnp.float64}
 HUB_FILES = ("*.json", "*.txt", "*.safetensors", "pytorch_model*.bin", "*.model")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
@@ -94,10 +92,8 @@ def load_checkpoint(
     Raises:
         ValueError: naming what is wrong with the path, weights, tokenizer or dtype (`CheckpointError` lists all bad tensors).
     """
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype is {dtype!r}; it must be one of {', '.join(DTYPES)}")
-    if dtype == "float64":
-        jax.config.update("jax_enable_x64", True)
+    precision = Precision.of(dtype)
+    precision.prepare()
     found = _locate(path)
     fairseq_file = _fairseq_file(found)
     folder = found if found.is_dir() else found.parent
@@ -115,12 +111,12 @@ def load_checkpoint(
             settings = settings or ModelSettings.from_dict(extra.get("quals_jax", {}), vocab_size=config.vocab_size)
         pieces = _tokenizer(tokenizer_folder, settings)
     try:
-        model = fill(config, tensors, dtype=DTYPES[dtype], remat=remat)
+        model = fill(config, tensors, dtype=precision.compute, remat=remat)
     except CheckpointError as error:
         raise error.of(fairseq_file or folder) from None
     _fit(pieces, config.vocab_size, tokenizer_folder)
     # A smaller model reads less than BART: texts are cut, and flagged, at what it has positions for.
-    room = config.max_position_embeddings - settings.source_bos
+    room = config.max_positions - settings.source_bos
     settings = replace(settings, max_source_tokens=min(settings.max_source_tokens, room))
     pieces.max_source_tokens = settings.max_source_tokens
     return Checkpoint(model, pieces, settings, _name(path, found), fingerprint(tensors), folder, extra)

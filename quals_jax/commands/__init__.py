@@ -9,6 +9,7 @@ COMMANDS = {
     "evaluate_metric": "how well QUALS and others tell true from false summaries of Gazette",
     "correlate": "how well metrics agree with people, on public judged summaries",
     "distribution": "keep the QUALS of reference summaries beside a model, so that scores get percentiles",
+    "programs": "write every program as StableHLO text, lowered for the CPU, GPUs or TPUs",
     "rerank": "of several summaries of a document, pick the one with the best QUALS",
     "gazette": "print stories of the embedded newspaper, or write rows for score.py",
     "gazette_tokenizer": "write Gazette's tokenizer",

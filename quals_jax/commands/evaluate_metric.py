@@ -148,13 +148,6 @@ def _rouge(against: str, references: list[str], summaries: list[str]) -> dict[st
 
 def _likelihood(model: str, documents: list[str], summaries: list[str]) -> list[float]:
     """The mean log-probability of a summary's tokens under a summarizer."""
-    from quals_jax.pairs import QAPair
-    from quals_jax.qagen import QAGen
-    from quals_jax.tokenizer import EOS
+    from quals_jax.summarizer import Summarizer
 
-    scorer = QAGen.from_pretrained(model)  # scoring a text given a document is the same whoever wrote it
-    targets = [
-        [QAPair(text, None, [*ids, EOS])]
-        for text, ids in zip(summaries, scorer.tokenizer.encode_pieces(summaries), strict=True)
-    ]
-    return [float(logprobs[0].mean()) for logprobs in scorer.score(documents, targets)]
+    return [float(logprobs.mean()) for logprobs in Summarizer.from_pretrained(model).logprobs(documents, summaries)]

@@ -22,6 +22,7 @@ from quals_jax.data import gazette as gazette_data
 from quals_jax.data import loader, sources
 from quals_jax.data.texts import First, Tokenise
 from quals_jax.models.bart import Bart, BartConfig
+from quals_jax.precision import Precision
 from quals_jax.tokenizer import CONNECTOR, Tokenizer
 from quals_jax.training.config import ModelConfig, TrainConfig
 from quals_jax.training.copy_init import copy_init
@@ -153,7 +154,7 @@ def prepare_model(config: TrainConfig) -> tuple[Bart, Tokenizer]:
     model = Bart(
         _with_dropout(sizes, wanted),
         rngs=nnx.Rngs(config.seed),
-        dtype=checkpoints.DTYPES[wanted.dtype],
+        dtype=Precision.of(wanted.dtype).compute,
         remat=wanted.remat,
     )
     if wanted.copy_init:

@@ -10,10 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-SOURCE_BUCKETS = (64, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
-# 10 pairs are scored of a summary unless told otherwise, 60 are all that are made; more are those of several summaries.
-PAIR_BUCKETS = (10, 20, 40, 60, 80, 120, 240)
-STEP = 256  # between lengths beyond the last bucket, which models with more positions than BART's read
 PAD_ID = 1
 
 
@@ -27,12 +23,6 @@ def bucket(length: int, buckets: Sequence[int]) -> int:
     if place == len(buckets):
         raise ValueError(f"a length of {length} is beyond the largest bucket, {buckets[-1]}")
     return buckets[place]
-
-
-def padded_length(length: int, buckets: Sequence[int], positions: int) -> int:
-    """What a row is padded to for a model with so many positions: its bucket, or beyond the last one a multiple of STEP."""
-    size = bucket(length, buckets) if length <= buckets[-1] else -(-length // STEP) * STEP
-    return min(size, positions)
 
 
 def pad(

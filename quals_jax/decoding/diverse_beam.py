@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from quals_jax.decoding.candidates import Candidates, best_continuations
 from quals_jax.decoding.search_config import SearchConfig
+from quals_jax.decoding.stages import Grow, in_stages
 
 __all__ = ["Hypotheses", "SearchConfig", "StepFunction", "diverse_beam_search"]
 
@@ -76,15 +77,18 @@ def diverse_beam_search(
     eos_id: int = 2,
     pad_id: int = 1,
     forced_first_id: int | None = None,
+    grow: Grow | None = None,
 ) -> Hypotheses:
     """All `num_beams` finished hypotheses of every row, best first; ties in order of finishing.
 
     Args:
         step_function: from the last tokens [batch, beam] and the cache to logits [batch, beam, vocab] (float32 at least) and the new
             cache.
-        cache: a pytree; every leaf with two or more axes begins [batch, beam] and moves with the beams.
+        cache: a pytree; every leaf with two or more axes begins [batch, beam] and moves with the beams. It holds `max_length` + 1
+            tokens, or with `grow` those of the first of `cache_stages`.
         active: rows to search; others (padding of the batch) are done from the start.
         forced_first_id: a token that every hypothesis must begin with, at no cost (hub summarizers force `<s>`).
+        grow: from a cache and a number of tokens to the same cache with room for so many.
     """
     time = config.max_length + 1
     active = jnp.ones(batch, bool) if active is None else active
@@ -120,7 +124,7 @@ def diverse_beam_search(
         active=active,
         cache=cache,
     )
-    state = jax.lax.while_loop(more, advance, state)
+    state = in_stages(more, advance, state, time, grow)
     return _best_first(state, config)
 
 

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from quals_jax.decoding.diverse_beam import StepFunction
+from quals_jax.decoding.stages import Grow, in_stages
 from quals_jax.decoding.top_k import top_k
 
 
@@ -83,6 +84,7 @@ def top_k_sample(
     eos_id: int = 2,
     pad_id: int = 1,
     forced_first_id: int | None = None,
+    grow: Grow | None = None,
 ) -> Samples:
     """One sample per key, drawn from the `k` most likely tokens of each step in proportion to their probabilities.
 
@@ -91,6 +93,8 @@ def top_k_sample(
         keys: one per sample (`sample_keys`); step t of a sample uses its key folded with t.
         active: rows to sample; others (padding of the batch) are done from the start.
         forced_first_id: a token that every sample must begin with (hub summarizers force `<s>`).
+        grow: from a cache and a number of tokens to the same cache with room for so many; `cache` then holds those of the first of
+            `cache_stages`.
     """
 
     def more(state: _State) -> Bool[Array, ""]:
@@ -123,7 +127,7 @@ def top_k_sample(
     tokens = jnp.broadcast_to(zeros[..., None] + pad_id, (*zeros.shape, config.max_length + 1))
     logprobs = jnp.zeros_like(tokens, jnp.float64 if jax.config.jax_enable_x64 else jnp.float32)
     state = _State(jnp.zeros((), jnp.int32), Samples(tokens, zeros, logprobs), running, cache)
-    return jax.lax.while_loop(more, advance, state).samples
+    return in_stages(more, advance, state, config.max_length + 1, grow).samples
 
 
 def _draw(logits, keys, step, config: SamplingConfig, eos_id: int, pad_id: int) -> Int[Array, "batch sample"]:

@@ -18,6 +18,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
+from quals_jax.models.wide_einsum import wide_einsum
+
 POSITION_OFFSET = 2  # rows 0 and 1 of the position tables are no positions
 ACTIVATIONS = {
     "gelu": lambda x: jax.nn.gelu(x, approximate=False),
@@ -86,6 +88,11 @@ class BartConfig:
         if not holds:
             raise ValueError(f"{name} is {reprlib.repr(getattr(self, name))}; it must be {wanted}")
 
+    @property
+    def max_positions(self) -> int:
+        """The most tokens that a source or a target may have."""
+        return self.max_position_embeddings
+
     @classmethod
     def from_dict(cls, values: dict) -> BartConfig:
         """The configuration in the contents of a `config.json`; keys that the model has no use for are ignored.
@@ -123,14 +130,6 @@ class Cache:
     keys: tuple[Float[Array, "batch beam head time dim"], ...]
     values: tuple[Float[Array, "batch beam head time dim"], ...]
     length: Int[Array, ""]
-
-
-def init_cache(config: BartConfig, *, batch: int, beam: int, length: int, dtype=jnp.float32) -> Cache:
-    """An empty cache for `length` tokens of every beam."""
-    dim = config.d_model // config.decoder_attention_heads
-    empty = jnp.zeros((batch, beam, config.decoder_attention_heads, length, dim), dtype)
-    layers = (empty,) * config.decoder_layers
-    return Cache(layers, layers, jnp.zeros((), jnp.int32))
 
 
 class Buffer(nnx.Variable):
@@ -220,7 +219,7 @@ class DecoderLayer(Block):
         key, value = self.self_attn.key_value(states)
         target = states.shape[-2]
         causal = jnp.tril(jnp.ones((target, target), bool))
-        scores = jnp.einsum("bpthd,bpshd->bphts", self.self_attn.query(states), key, preferred_element_type=_wide(key))
+        scores = wide_einsum("bpthd,bpshd->bphts", self.self_attn.query(states), key)
         weights = jax.nn.softmax(jnp.where(causal, scores, -jnp.inf), axis=-1).astype(value.dtype)
         return jnp.einsum("bphts,bpshd->bpthd", keys.drop(weights, config.attention_dropout), value)
 
@@ -229,9 +228,9 @@ class DecoderLayer(Block):
         is read after it was written is copied whole by XLA's CPU back end at every step."""
         query = self.self_attn.query(states)[:, :, 0]  # [batch, beam, head, dim]
         key, value = (array[:, :, 0] for array in self.self_attn.key_value(states))
-        old = jnp.einsum("bphd,bphtd->bpht", query, cached_keys, preferred_element_type=_wide(key))
+        old = wide_einsum("bphd,bphtd->bpht", query, cached_keys)
         held = jnp.arange(cached_keys.shape[3]) < length
-        new = jnp.einsum("bphd,bphd->bph", query, key, preferred_element_type=_wide(key))[..., None]
+        new = wide_einsum("bphd,bphd->bph", query, key)[..., None]
         scores = jnp.concatenate([jnp.where(held, old, -jnp.inf), new], axis=-1)
         weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
         mixed = jnp.einsum("bpht,bphtd->bphd", weights[..., :-1], cached_values) + weights[..., -1:] * value
@@ -261,7 +260,8 @@ class Decoder(nnx.Module):
 
 
 class Bart(nnx.Module):
-    """The encoder-decoder. Parameters are float32 (float64 where `dtype` is); `dtype` is what matrix products run in.
+    """The encoder-decoder. Parameters are float32 (float64 where `dtype` is); `dtype` is the type of activations and of the operands of
+    matrix products. How exact a product is, is said where a program is traced (`precision.py`).
 
     `dropout_key` switches dropout on; without one a call is deterministic. `remat` recomputes every layer in the backward pass.
     """
@@ -275,14 +275,26 @@ class Bart(nnx.Module):
         self.decoder = Decoder(config, rngs=rngs, dtype=dtype)
         self.final_logits_bias = Buffer(jnp.zeros((config.vocab_size,), _param_dtype(dtype)))
 
+    def init_cache(self, *, batch: int, beam: int, length: int) -> Cache:
+        """An empty cache for `length` tokens of every beam."""
+        heads = self.config.decoder_attention_heads
+        empty = jnp.zeros((batch, beam, heads, length, self.config.d_model // heads), self.dtype)
+        layers = (empty,) * self.config.decoder_layers
+        return Cache(layers, layers, jnp.zeros((), jnp.int32))
+
     def encode(
         self, source_ids: Int[Array, "batch source"], source_mask: Bool[Array, "batch source"], *, dropout_key=None
     ) -> Float[Array, "batch source model"]:
         """The encoder's states. Sources are padded on the right; padded positions hold nothing of use."""
         states = self._embed(self.encoder, source_ids, jnp.arange(source_ids.shape[-1]), dropout_key)
-        for number, layer in enumerate(self.encoder.layers):
-            states = self._run(layer, states, source_mask, self.config, _fold(dropout_key, 1 + number))
-        return states
+        graph, weights = stacked(self.encoder.layers)
+        numbers = jnp.arange(1, 1 + len(self.encoder.layers))
+
+        def run(states, layer):
+            weights, number = layer
+            return nnx.merge(graph, weights)(states, source_mask, self.config, _fold(dropout_key, number)), None
+
+        return jax.lax.scan(self._recomputed(run), states, (weights, numbers))[0]
 
     def memory(self, states: Float[Array, "batch source model"], source_mask: Bool[Array, "batch source"]) -> Memory:
         """The keys and values that every decoder layer reads, once for all beams, pairs and steps."""
@@ -307,27 +319,41 @@ class Bart(nnx.Module):
             ValueError: if several tokens are decoded against a cache.
         """
         target = target_ids.shape[-1]
-        if cache is not None and target != 1:
+        if cache is None:
+            return self._teacher_force(target_ids, memory, dropout_key), None
+        if target != 1:
             raise ValueError(f"target_ids has {target} positions; against a cache it must have 1")
-        positions = jnp.arange(target) if cache is None else cache.length[None]
-        states = self._embed(self.decoder, target_ids, positions, dropout_key)
+        states = self._embed(self.decoder, target_ids, cache.length[None], dropout_key)
         layers = []
+        # Unrolled: a scan over the layers would copy the cache into and out of its loop at every step.
         for number, layer in enumerate(self.decoder.layers):
-            cached = None if cache is None else (cache.keys[number], cache.values[number], cache.length)
-            states, cached = self._run(
-                layer, states, memory.keys[number], memory.values[number], memory.mask, cached, self.config,
+            cached = (cache.keys[number], cache.values[number], cache.length)
+            states, cached = layer(
+                states, memory.keys[number], memory.values[number], memory.mask, cached, self.config,
                 _fold(dropout_key, 1 + number),
             )  # fmt: skip
             layers.append(cached)
-        if cache is None:
-            return states, None
         keys, values = zip(*layers, strict=True)
         return states, Cache(keys, values, cache.length + 1)
+
+    def _teacher_force(self, target_ids, memory: Memory, dropout_key) -> Float[Array, "batch beam target model"]:
+        """All positions at once, each attending to those before it: training, and scoring."""
+        states = self._embed(self.decoder, target_ids, jnp.arange(target_ids.shape[-1]), dropout_key)
+        graph, weights = stacked(self.decoder.layers)
+        numbers = jnp.arange(1, 1 + len(self.decoder.layers))
+
+        def run(states, layer):
+            weights, keys, values, number = layer
+            key = _fold(dropout_key, number)
+            return nnx.merge(graph, weights)(states, keys, values, memory.mask, None, self.config, key)
+
+        layers = (weights, jnp.stack(memory.keys), jnp.stack(memory.values), numbers)
+        return jax.lax.scan(self._recomputed(run), states, layers)[0]
 
     def logits(self, states: Float[Array, "... model"]) -> Float[Array, "... vocab"]:
         """Logits in float32, whatever the products ran in: equal logits would make ties of different tokens."""
         table = self.shared.embedding[...].astype(self.dtype)
-        logits = jnp.einsum("...m,vm->...v", states, table, preferred_element_type=_param_dtype(self.dtype))
+        logits = wide_einsum("...m,vm->...v", states.astype(self.dtype), table)
         return logits + self.final_logits_bias[...]
 
     def _embed(self, side: Encoder | Decoder, ids, positions, dropout_key):
@@ -337,17 +363,15 @@ class Bart(nnx.Module):
         states = side.layernorm_embedding(states + side.embed_positions(positions + POSITION_OFFSET))
         return Dropout(_fold(dropout_key, 0)).drop(states, self.config.dropout)
 
-    def _run(self, layer, states, *arguments):
-        """One layer, recomputed in the backward pass if asked for. The configuration is the last but one argument."""
-        if not self.remat:
-            return layer(states, *arguments)
-        *arrays, config, dropout_key = arguments
-        graph, weights = nnx.split(layer)
+    def _recomputed(self, run):
+        return jax.checkpoint(run, prevent_cse=False) if self.remat else run
 
-        def run(weights, states, arrays, dropout_key):
-            return nnx.merge(graph, weights)(states, *arrays, config, dropout_key)
 
-        return jax.checkpoint(run)(weights, states, arrays, dropout_key)
+def stacked(layers: nnx.List) -> tuple[nnx.GraphDef, nnx.State]:
+    """Equal layers as one, each parameter with a first axis `layer`, for `lax.scan`: one layer is compiled instead of all. The copy
+    costs a program one pass over the weights, little beside its products."""
+    graphs, states = zip(*map(nnx.split, layers), strict=True)
+    return graphs[0], jax.tree.map(lambda *arrays: jnp.stack(arrays), *states)
 
 
 def attend(
@@ -359,7 +383,7 @@ def attend(
     rate: float,
 ) -> Float[Array, "batch target head dim"]:
     """Scaled queries against masked keys; the softmax runs in float32 at least."""
-    scores = jnp.einsum("bthd,bshd->bhts", query, key, preferred_element_type=_wide(key))
+    scores = wide_einsum("bthd,bshd->bhts", query, key)
     weights = jax.nn.softmax(jnp.where(mask, scores, _lowest(scores)), axis=-1).astype(value.dtype)
     return jnp.einsum("bhts,bshd->bthd", keys.drop(weights, rate), value)
 
@@ -391,11 +415,6 @@ def _fold(key, number: int):
     return None if key is None else jax.random.fold_in(key, number)
 
 
-def _wide(array):
-    """The type in which scores and softmax are computed."""
-    return jnp.promote_types(array.dtype, jnp.float32)
-
-
 def _lowest(array):
     """Finite, so that a row whose source is padding alone yields numbers and not NaN."""
     return jnp.finfo(array.dtype).min
@@ -415,11 +434,17 @@ def _linear(config: BartConfig, inputs: int, outputs: int, rngs: nnx.Rngs, dtype
     )
 
 
-def _layer_norm(config: BartConfig, rngs: nnx.Rngs, dtype) -> nnx.LayerNorm:
+class LayerNorm(nnx.LayerNorm):
+    """Computed in float32 at least, whatever the states' type."""
+
+    def __call__(self, states: Float[Array, "... model"]) -> Float[Array, "... model"]:
+        return super().__call__(states).astype(states.dtype)
+
+
+def _layer_norm(config: BartConfig, rngs: nnx.Rngs, dtype) -> LayerNorm:
     # BART's: Flax's defaults (1e-6, and a variance that loses digits) are others.
-    return nnx.LayerNorm(
-        config.d_model, epsilon=1e-5, use_fast_variance=False, dtype=dtype, param_dtype=_param_dtype(dtype), rngs=rngs
-    )
+    wide = _param_dtype(dtype)
+    return LayerNorm(config.d_model, epsilon=1e-5, use_fast_variance=False, dtype=wide, param_dtype=wide, rngs=rngs)
 
 
 def _embedding(config: BartConfig, rows: int, rngs: nnx.Rngs, dtype, zero_row: int | None = None) -> nnx.Embed:

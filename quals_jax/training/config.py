@@ -7,6 +7,8 @@ here).
 import dataclasses
 from dataclasses import dataclass, field
 
+from quals_jax.precision import PRECISIONS
+
 KINDS = ("qagen", "mle")
 
 
@@ -70,7 +72,7 @@ class ModelConfig:
     shard_params: bool = False  # parameters and optimizer state cut over the devices, for models that do not fit one
 
     def validate(self) -> None:
-        _one_of("model.dtype", self.dtype, ("float32", "bfloat16", "float64"))
+        _one_of("model.dtype", self.dtype, tuple(PRECISIONS))
         for name in ("dropout", "attention_dropout"):
             value = getattr(self, name)
             _require(value == -1 or 0 <= value < 1, f"model.{name}", value, "-1 or in 0 .. 1")

@@ -13,7 +13,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from quals_jax import parallel
-from quals_jax.models.bart import Bart
+from quals_jax.precision import Precision
 from quals_jax.training.checkpoint import LOSS, Checkpoints
 from quals_jax.training.config import TrainConfig
 from quals_jax.training.journal import Journal, means
@@ -22,7 +22,6 @@ from quals_jax.training.optimizer import make_optimizer, make_schedule
 from quals_jax.training.state import TrainState, new_state, take_apart
 from quals_jax.training.step import compile_eval_step, compile_train_step, make_train_step
 
-PAD_ID = 1
 ASK_EVERY = 10  # steps between questions to the other processes, whether one was told to stop
 
 
@@ -34,7 +33,7 @@ def train(
     config: TrainConfig,
     workdir: Path,
     *,
-    model: Bart,
+    model,
     loss: Loss,
     batches: Iterable[Batch],
     evaluate: Callable | None = None,
@@ -60,11 +59,15 @@ def train(
     shardings = parallel.state_shardings(shapes, mesh, shard_params=config.model.shard_params)
 
     # The two programs.
+    precision = Precision.of(config.model.dtype)
+    precision.require(list(mesh.devices.flat))
     parts = config.optimizer.accumulate
     dropout = max(model.config.dropout, model.config.attention_dropout, model.config.activation_dropout) > 0
-    step_function = make_train_step(skeleton, loss, optimizer, accumulate=parts, dropout=dropout)
+    step_function = make_train_step(skeleton, loss, optimizer, accumulate=parts, dropout=dropout, precision=precision)
     train_step = compile_train_step(step_function, mesh, shardings)
-    eval_step = compile_eval_step(skeleton, evaluate, mesh, shardings) if evaluate and evaluation_batches else None
+    eval_step = None
+    if evaluate and evaluation_batches:
+        eval_step = compile_eval_step(skeleton, evaluate, mesh, shardings, precision)
 
     with Checkpoints(workdir / "checkpoints", keep=config.keep) as checkpoints, stop_signal() as stop:
         # Where to start: the last checkpoint, with its position in the data; or the beginning.
@@ -81,7 +84,7 @@ def train(
             state, sums = train_step(state, parallel.shard_rows(batch, mesh, parts=parts))
             journal.note_shapes(shapes_of(batch), time.monotonic() - began)
             step += 1
-            journal.add(sums, count_tokens(batch))
+            journal.add(sums, count_tokens(batch, model.config.pad_token_id))
             last = step == config.steps
 
             if last or step % config.log_every == 0:
@@ -116,7 +119,7 @@ def train(
         return parallel.on_host(state.params)
 
 
-def load_params(config: TrainConfig, workdir: Path, *, model: Bart, mesh: Mesh | None = None) -> dict[str, jax.Array]:
+def load_params(config: TrainConfig, workdir: Path, *, model, mesh: Mesh | None = None) -> dict[str, jax.Array]:
     """The parameters of the checkpoint that `config.export` names.
 
     Raises:
@@ -152,10 +155,10 @@ def require_finite(state: TrainState) -> None:
         )
 
 
-def count_tokens(batch: Batch) -> int:
+def count_tokens(batch: Batch, pad_id: int) -> int:
     """Source and target tokens of a batch, padding apart."""
     names = ("source_ids", "target_ids")
-    return sum(int(np.sum(part[name] != PAD_ID)) for part in batch.values() for name in names if name in part)
+    return sum(int(np.sum(part[name] != pad_id)) for part in batch.values() for name in names if name in part)
 
 
 def shapes_of(batch: Batch) -> str:

@@ -10,6 +10,7 @@ import optax
 from jax.sharding import Mesh
 
 from quals_jax import parallel
+from quals_jax.precision import Precision
 from quals_jax.training.losses import Batch, Loss, Sums
 from quals_jax.training.state import Skeleton, TrainState
 
@@ -21,6 +22,7 @@ def make_train_step(
     *,
     accumulate: int = 1,
     dropout: bool = False,
+    precision: Precision | None = None,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Sums]]:
     """A function of (state, batch) to the next state and the sums to report; not yet compiled.
 
@@ -32,7 +34,7 @@ def make_train_step(
         total, size, sums = loss(skeleton.bart(params), batch, key)
         return total, (size, sums)
 
-    gradient_of = jax.value_and_grad(loss_of, has_aux=True)
+    gradient_of = (precision or Precision.of("float32")).scoped(jax.value_and_grad(loss_of, has_aux=True))
 
     def train_step(state: TrainState, batch: Batch):
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step) if dropout else None
@@ -78,12 +80,15 @@ def compile_train_step(train_step: Callable, mesh: Mesh, shardings) -> Callable:
     return jax.jit(train_step, in_shardings=(shardings, rows), out_shardings=(shardings, whole), donate_argnums=0)
 
 
-def compile_eval_step(skeleton: Skeleton, sums: Callable, mesh: Mesh, shardings) -> Callable:
+def compile_eval_step(
+    skeleton: Skeleton, sums: Callable, mesh: Mesh, shardings, precision: Precision | None = None
+) -> Callable:
     """A program of (parameters, batch) to sums, without dropout."""
     whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(parallel.AXIS))
+    scoped = (precision or Precision.of("float32")).scoped(sums)
     return jax.jit(
-        lambda params, batch: sums(skeleton.bart(params), batch),
+        lambda params, batch: scoped(skeleton.bart(params), batch),
         in_shardings=(shardings.params, rows),
         out_shardings=whole,
     )

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quals_jax.decoding.diverse_beam import SearchConfig, diverse_beam_search
-from quals_jax.models.bart import init_cache
 
 EOS, PAD, VOCAB = 2, 1, 24  # more tokens than any short list below holds
 
@@ -242,9 +241,7 @@ def _compare(model, config, sentences, name):
             states, cache = model.decode(token_ids[..., None], memory, cache)
             return model.logits(states[:, :, 0]), cache
 
-        cache = init_cache(
-            model.config, batch=len(sentences), beam=config.num_beams, length=config.max_length + 1, dtype=model.dtype
-        )
+        cache = model.init_cache(batch=len(sentences), beam=config.num_beams, length=config.max_length + 1)
         return diverse_beam_search(step, cache, batch=len(sentences), config=config)
 
     found = jax.device_get(run(params, source))

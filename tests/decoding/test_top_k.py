@@ -1,5 +1,6 @@
 """The way by block maxima must be `jax.lax.top_k` to the last tie, since only GPUs take it and they must find the same hypotheses."""
 
+import re
 from functools import partial
 
 import jax
@@ -7,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from quals_jax.decoding import top_k as module
 from quals_jax.decoding.top_k import block_top_k, top_k
 
 
@@ -33,14 +33,17 @@ def test_equals_a_full_stable_sort(vocab, k, ties):
         np.testing.assert_array_equal(best, expected(values, k)[0])
 
 
-def test_block_maxima_are_taken_where_all_would_be_sorted(monkeypatch):
-    taken = []
-    monkeypatch.setattr(module, "block_top_k", lambda values, k: taken.append(k) or jax.lax.top_k(values, k))
-    values = jnp.zeros((1, 50264))
-    top_k(values, 122)
-    assert not taken
-    top_k(values.astype(jnp.bfloat16), 122)
-    assert taken.pop() == 122
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    top_k(values, 16), top_k(values, 122)
-    assert taken == [122]
+def sorts(platform: str, dtype, k: int) -> list[int]:
+    """The widths of what the program lowered for a platform sorts, or takes the best of."""
+    values = jax.ShapeDtypeStruct((2, 50264), dtype)
+    lowered = jax.jit(partial(top_k, k=k)).trace(values).lower(lowering_platforms=(platform,)).as_text()
+    return [int(width) for width in re.findall(r"(?:chlo\.top_k|stablehlo\.sort).*?tensor<2x(\d+)x", lowered)]
+
+
+def test_no_platform_sorts_the_vocabulary():
+    """What is lowered for it decides, not where that is done: this is a CPU."""
+    assert sorts("cpu", jnp.float32, 122) == [50264]  # a selection there, no sort
+    for platform, dtype in (("cpu", jnp.bfloat16), ("cuda", jnp.float32), ("tpu", jnp.float32)):
+        assert 0 < max(sorts(platform, dtype, 122)) < 5000, (platform, dtype)
+    assert sorts("cuda", jnp.float32, 16) == [50264]  # a kernel of XLA's
+    assert 0 < max(sorts("tpu", jnp.float32, 16)) < 5000

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from quals_jax.models.bart import Bart, BartConfig, init_cache
+from quals_jax.models.bart import Bart, BartConfig
 
 TINY = BartConfig(
     vocab_size=64, d_model=16, encoder_layers=2, decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=2,
@@ -92,7 +92,7 @@ def test_cached_decoding_equals_the_uncached_pass(tiny_bart, case, decoded):
     memory, states = decoded
     inputs = jnp.asarray(case["prev_output_tokens"])[:, None]
     batch, _, length = inputs.shape
-    cache = init_cache(tiny_bart.config, batch=batch, beam=1, length=length)
+    cache = tiny_bart.init_cache(batch=batch, beam=1, length=length)
     step = jax.jit(lambda ids, cache: tiny_bart.decode(ids, memory, cache))
     steps = []
     for position in range(length):

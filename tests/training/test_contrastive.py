@@ -10,10 +10,10 @@ from tiny import random_part, tiny_bart
 
 from quals_jax import conseq, parallel
 from quals_jax.checkpoints.huggingface import tensor_name
+from quals_jax.models.teacher_forcing import target_states
 from quals_jax.training import contrastive
 from quals_jax.training.config import OptimizerConfig
 from quals_jax.training.contrastive import contrastive_training_loss
-from quals_jax.training.losses import target_states
 from quals_jax.training.optimizer import make_optimizer
 from quals_jax.training.state import new_state, take_apart
 from quals_jax.training.step import compile_train_step, make_train_step
@@ -141,7 +141,7 @@ def test_equals_the_public_loss_on_whole_logits():
     model = tiny_bart()
     batch = {"rows": random_part(4, rows=3, pair=2)}
     total, size, _ = contrastive_training_loss(0.1)(model, batch, None)
-    logits = model.logits(target_states(model, batch["rows"]))
+    logits = model.logits(target_states(model, batch["rows"]["source_ids"], batch["rows"]["target_ids"]))
     ids = batch["rows"]["target_ids"]
     expected, tokens = conseq.contrastive_loss(logits[:, 0], ids[:, 0], logits[:, 1], ids[:, 1], 0.1)
     assert float(total) == pytest.approx(float(expected), rel=1e-6)

@@ -35,10 +35,6 @@ def one_by_one(model, part):
     return result
 
 
-def test_decoder_input_begins_with_the_end_of_sentence():
-    assert losses.decoder_input(jnp.array([[5, 6, 2, 1]])).tolist() == [[2, 5, 6, 2]]
-
-
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_loss_of_many_targets_is_that_of_each_alone(smoothing):
     model, part = tiny_bart(), random_part(1, rows=2, pair=2)

@@ -1,0 +1,170 @@
+"""Every program that would run on a platform, lowered for it without a device of its kind: what it is asked to compute can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.sharding import Mesh
+
+from quals_jax import parallel, seq2seq
+from quals_jax.decoding.diverse_beam import SearchConfig
+from quals_jax.decoding.sampling import SamplingConfig
+from quals_jax.precision import Precision
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+ROWS = 8  # on each device
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Of what is lowered: a summary, a document, pairs of QUALS, a training row."""
+
+    summary: int = 64
+    document: int = 704
+    pairs: int = seq2seq.PAIRS
+    pair: int = 32
+    samples: int = 6
+    train_source: int = 512
+    train_target: int = 64
+
+    def for_model(self, positions: int) -> Shapes:
+        """No longer than the model reads."""
+        cut = {
+            name: min(getattr(self, name), positions)
+            for name in ("summary", "document", "train_source", "train_target")
+        }
+        return Shapes(**cut, pairs=self.pairs, pair=min(self.pair, positions), samples=self.samples)
+
+
+def lower_all(
+    qagen, summarizer, precision: Precision, *, platform: str | None = None, mesh: Mesh | None = None, **options
+) -> dict:
+    """The programs by name: `search` and `score` of a QAGen's model, `sample`, `train_mle` and `train_conseq` of a summarizer's.
+
+    Args:
+        qagen, summarizer: models (abstract ones of `nnx.eval_shape` will do: no number is looked at).
+        platform: what is lowered for: cpu, cuda or tpu; None: the mesh's own.
+        mesh: devices, such as those of a topology without hardware; one of this machine's unless given.
+        options: of the training steps: `shard_params`, `dropout`, `remat`.
+    """
+    mesh = mesh or parallel.make_mesh(jax.devices()[:1])
+    lowered = {name: lower_one(name, qagen, summarizer, precision, platform, mesh, **options) for name in PROGRAMS}
+    return lowered
+
+
+def lower_one(name: str, qagen, summarizer, precision: Precision, platform: str | None, mesh: Mesh, **options):
+    """One of them."""
+    build, of_qagen = PROGRAMS[name]
+    model = qagen if of_qagen else summarizer
+    function, arguments = build(model, precision, mesh, **({} if name in INFERENCE else options))
+    traced = function.trace(*arguments)
+    return traced.lower() if platform is None else traced.lower(lowering_platforms=(platform,))
+
+
+def _inference(function: Callable, settings: Sequence, model, precision: Precision, mesh: Mesh, arrays: Sequence):
+    graph, params = nnx.split(model)
+    params = jax.eval_shape(lambda params: seq2seq.inference_params(params, precision), params)
+    whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(parallel.AXIS))
+    program = seq2seq.program(function, graph, *settings, precision=precision, mesh=mesh)
+    return program, (_abstract(params, whole), *_abstract(tuple(arrays), rows))
+
+
+def _search(model, precision: Precision, mesh: Mesh):
+    rows, shapes = ROWS * mesh.size, Shapes().for_model(model.config.max_positions)
+    config = SearchConfig(max_length=min(SearchConfig().max_length, model.config.max_positions - 1))
+    arrays = _ids(rows, shapes.summary), jax.ShapeDtypeStruct((rows,), jnp.bool_)
+    return _inference(seq2seq.search_rows, (config, None), model, precision, mesh, arrays)
+
+
+def _score(model, precision: Precision, mesh: Mesh):
+    rows, shapes = ROWS * mesh.size, Shapes().for_model(model.config.max_positions)
+    arrays = _ids(rows, shapes.document), _ids(rows, shapes.pairs, shapes.pair)
+    return _inference(seq2seq.score_rows, (), model, precision, mesh, arrays)
+
+
+def _sample(model, precision: Precision, mesh: Mesh):
+    rows, shapes = ROWS * mesh.size, Shapes().for_model(model.config.max_positions)
+    config = SamplingConfig(max_length=min(SamplingConfig().max_length, model.config.max_positions - 1))
+    numbers = jax.ShapeDtypeStruct((rows,), jnp.int32)
+    arrays = _ids(rows, shapes.train_source), jax.ShapeDtypeStruct((rows,), jnp.bool_), numbers
+    return _inference(seq2seq.sample_rows, (config, None, shapes.samples), model, precision, mesh, arrays)
+
+
+def _train(loss_of: Callable, pairs: int) -> Callable:
+    def build(model, precision: Precision, mesh: Mesh, *, shard_params: bool = False, dropout: bool = False):
+        from quals_jax.training.config import OptimizerConfig
+        from quals_jax.training.optimizer import make_optimizer
+        from quals_jax.training.state import new_state, take_apart
+        from quals_jax.training.step import compile_train_step, make_train_step
+
+        skeleton, params = take_apart(model)
+        optimizer = make_optimizer(OptimizerConfig(), 1000)
+        state = jax.eval_shape(lambda params: new_state(params, optimizer, 0), params)
+        shardings = parallel.state_shardings(state, mesh, shard_params=shard_params)
+        step = make_train_step(skeleton, loss_of(), optimizer, dropout=dropout, precision=precision)
+        rows, shapes = ROWS * mesh.size, Shapes().for_model(model.config.max_positions)
+        part = {"source_ids": _ids(rows, shapes.train_source), "target_ids": _ids(rows, pairs, shapes.train_target)}
+        return compile_train_step(step, mesh, shardings), (state, {"rows": part})
+
+    return build
+
+
+def _likelihood():
+    from quals_jax.training.losses import likelihood_loss
+
+    return likelihood_loss(0.1)
+
+
+def _contrastive():
+    from quals_jax.training.contrastive import contrastive_training_loss
+
+    return contrastive_training_loss(0.1)
+
+
+# name -> (how it is built, whether its model is the QAGen)
+PROGRAMS = {
+    "search": (_search, True),
+    "score": (_score, True),
+    "sample": (_sample, False),
+    "train_mle": (_train(_likelihood, 1), False),
+    "train_conseq": (_train(_contrastive, 2), False),
+}
+INFERENCE = ("search", "score", "sample")
+
+
+def _ids(*shape: int) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape, jnp.int32)
+
+
+def _abstract(tree, sharding):
+    return jax.tree.map(lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding), tree)
+
+
+def topology_mesh(name: str) -> Mesh:
+    """The mesh of a TPU slice that is not there, such as "v5e:2x2", for which `libtpu` compiles all the same.
+
+    Raises:
+        ValueError: if `libtpu` is not installed, or knows no such topology.
+    """
+    import os
+
+    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
+    os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-4")
+    os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
+    from jax.experimental import topologies
+
+    single = {"chips_per_host_bounds": (1, 1, 1)} if name.endswith(":1x1") else {}
+    try:
+        topology = topologies.get_topology_desc(platform="tpu", topology_name=name, **single)
+    except Exception as error:  # JAX raises whatever its plugin does
+        reason = str(error).split("\n")[0][:200]
+        raise ValueError(
+            f"{name}: cannot be compiled for ({reason}); it needs the extra [tpu], and a name such as v5e:2x2"
+        ) from None
+    return parallel.make_mesh(np.asarray(topology.devices).ravel())

@@ -1,0 +1,301 @@
+"""Seq2Seq: an encoder-decoder on its mesh, in ids. The only home of batches, their shapes, precision and compiled programs.
+
+Three things are asked of a model: `search` (diverse beam search), `sample` (top-k sampling) and `logprobs` (how likely given targets
+are). Each is a pure function of arrays below, jitted once for every shape that occurs; the shapes are few and listed here.
+
+An architecture offers `init_cache`, `encode`, `memory`, `decode` and `logits`, and in its `config` its sizes and ids (models/bart.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Int
+
+from quals_jax import parallel
+from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig, diverse_beam_search
+from quals_jax.decoding.sampling import Samples, SamplingConfig, sample_keys, top_k_sample
+from quals_jax.decoding.stages import cache_stages
+from quals_jax.models.teacher_forcing import encode_memory, per_token, reduce_logits, shift_right, target_logprobs
+from quals_jax.precision import Precision
+
+# What a text is padded to before it is searched or sampled from: its own length decides, never its neighbours'.
+SEARCH_SOURCES = (64, 128, 256, 384, 512, 768, 1024)
+# What a document and its targets are padded to, (source, target): each is a program. Pairs of QUALS have 11 to 25 tokens; the number of
+# pairs costs no program. Few long targets do not deserve many.
+SCORE_SHAPES = (
+    (128, 16), (192, 16), (256, 16),
+    (256, 32), (384, 32), (512, 32), (704, 32), (1024, 32),
+    (512, 64), (1024, 64), (1024, 128), (1024, 256), (1024, 1024),
+)  # fmt: skip
+STEP = 256  # between lengths beyond the last, which models with more positions than BART's read
+PAIRS = 240  # most targets of one row; a text with more takes several rows
+PAIRS_AT_ONCE = 10  # decoded together; the loop over them ends with the last that is there
+LOGITS_AT_ONCE = 2**24  # numbers, when targets are scored
+
+
+def search_rows(
+    graph, config: SearchConfig, forced: int | None, params, source_ids: Int[Array, "batch source"], active: Bool[Array, "batch"]
+) -> Hypotheses:  # fmt: skip
+    """What the model writes of every text of a batch, best first."""
+    model, step, decoding = _decoder(graph, params, source_ids, beam=config.num_beams, length=config.max_length + 1)
+    return diverse_beam_search(
+        step,
+        batch=source_ids.shape[0],
+        config=config,
+        active=active,
+        forced_first_id=forced,
+        **decoding,
+        **ids_of(model),
+    )
+
+
+def sample_rows(
+    graph, config: SamplingConfig, forced: int | None, num_samples: int, params, source_ids: Int[Array, "batch source"],
+    active: Bool[Array, "batch"], numbers: Int[Array, "batch"],
+) -> Samples:  # fmt: skip
+    """Samples of every text of a batch, which depend on its number."""
+    model, step, decoding = _decoder(graph, params, source_ids, beam=num_samples, length=config.max_length + 1)
+    keys = sample_keys(0, numbers, num_samples)
+    return top_k_sample(
+        step, keys=keys, config=config, active=active, forced_first_id=forced, **decoding, **ids_of(model)
+    )
+
+
+def score_rows(
+    graph, params, source_ids: Int[Array, "batch source"], target_ids: Int[Array, "batch pair target"]
+) -> Float[Array, "batch pair target"]:
+    """The natural log-probability of every target token given the row's text (0 at padding). The text is encoded once for all its pairs,
+    and the pairs are decoded in blocks until the last that any row has."""
+    model = nnx.merge(graph, params)
+    memory = encode_memory(model, source_ids)
+    config, (batch, pairs, target) = model.config, target_ids.shape
+    block = min(pairs, PAIRS_AT_ONCE)
+    used = jnp.any(target_ids != config.pad_token_id, axis=(0, 2))
+    blocks = -(-jnp.max(jnp.where(used, jnp.arange(1, pairs + 1), 0)) // block)
+
+    def score(number, logprobs):
+        ids = jax.lax.dynamic_slice_in_dim(target_ids, number * block, block, axis=1)
+        states, _ = model.decode(shift_right(ids, config.decoder_start_token_id), memory)
+        found = per_token(reduce_logits(model, states, ids, target_logprobs, at_once=LOGITS_AT_ONCE), ids)
+        found = jnp.where(ids == config.pad_token_id, 0, found)
+        return jax.lax.dynamic_update_slice_in_dim(logprobs, found, number * block, axis=1)
+
+    wide = jnp.promote_types(model.dtype, jnp.float32)
+    return jax.lax.fori_loop(0, blocks, score, jnp.zeros((batch, pairs, target), wide))
+
+
+def ids_of(model) -> dict[str, int]:
+    config = model.config
+    return {"start_id": config.decoder_start_token_id, "eos_id": config.eos_token_id, "pad_id": config.pad_token_id}
+
+
+def _decoder(graph, params, source_ids, *, beam: int, length: int) -> tuple[nnx.Module, Callable, dict]:
+    """The model, one step of its decoder against the encoded texts, and the cache that a decoding loop begins with and lets grow."""
+    model = nnx.merge(graph, params)
+    memory = encode_memory(model, source_ids)
+    new_cache = partial(model.init_cache, batch=source_ids.shape[0], beam=beam)
+
+    def step(token_ids, cache):
+        states, cache = model.decode(token_ids[:, :, None], memory, cache)
+        return model.logits(states[:, :, 0]), cache
+
+    def grow(cache, length: int):
+        def pad(array, larger):
+            return (
+                array
+                if array.shape == larger.shape
+                else jnp.pad(array, [(0, new - old) for old, new in zip(array.shape, larger.shape, strict=True)])
+            )
+
+        return jax.tree.map(pad, cache, jax.eval_shape(lambda: new_cache(length=length)))
+
+    return model, step, {"cache": new_cache(length=cache_stages(length)[0]), "grow": grow}
+
+
+class Seq2Seq:
+    """A model on devices (all local ones, unless given). `batch_size` is per device; `forced_first_id` begins all that it writes."""
+
+    def __init__(
+        self, model, *, precision: Precision | None = None, batch_size: int = 8, forced_first_id: int | None = None,
+        devices: Sequence[jax.Device] | None = None,
+    ):  # fmt: skip
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
+        self.config, self.batch_size, self.forced_first_id = model.config, batch_size, forced_first_id
+        self.precision = precision or Precision.of_model(model)
+        self.mesh = parallel.make_mesh(devices or jax.local_devices())
+        self.precision.require(list(self.mesh.devices.flat))
+        self._graph, params = nnx.split(model)
+        self._params = parallel.replicate(inference_params(params, self.precision), self.mesh)
+        self._programs: dict[tuple, Callable] = {}
+        self._scored_tokens = self._scored_positions = 0
+
+    def search(self, sources: Sequence[Sequence[int]], config: SearchConfig) -> Iterator[tuple[int, Hypotheses]]:
+        """The hypotheses [beam, ...] of every source as (its place, hypotheses), in the order in which batches are done.
+
+        What a source's hypotheses are depends on it alone, not on what stands beside it.
+
+        Raises:
+            ValueError: if hypotheses may become longer than the model has positions for.
+        """
+        self.require_room(config.max_length)
+        program = self._program(search_rows, config, self.forced_first_id)
+
+        def run(rows: list[int], shape):
+            ids, lengths = self._pad([sources[row] for row in rows], shape[0])
+            return program(self._params, *parallel.shard_rows((ids, lengths > 0), self.mesh))
+
+        return self._each(sources, run)
+
+    def sample(
+        self, sources: Sequence[Sequence[int]], config: SamplingConfig, num_samples: int, seed: int = 0
+    ) -> Iterator[tuple[int, Samples]]:
+        """Samples [sample, ...] of every source, as `search` gives hypotheses. The same source and seed give the same samples.
+
+        Raises:
+            ValueError: if no samples are asked for, or longer ones than the model has positions for.
+        """
+        if num_samples < 1:
+            raise ValueError(f"num_samples is {num_samples}; it must be at least 1")
+        self.require_room(config.max_length)
+        program = self._program(sample_rows, config, self.forced_first_id, num_samples)
+
+        def run(rows: list[int], shape):
+            ids, lengths = self._pad([sources[row] for row in rows], shape[0])
+            numbers = np.zeros(len(ids), np.int32)
+            numbers[: len(rows)] = [source_number(sources[row], seed) for row in rows]
+            return program(self._params, *parallel.shard_rows((ids, lengths > 0, numbers), self.mesh))
+
+        return self._each(sources, run)
+
+    def logprobs(
+        self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[Sequence[int]]]
+    ) -> list[list[Float[np.ndarray, "target"]]]:
+        """Of every source, of each of its targets, the natural log-probability of every token.
+
+        Rows are sorted by shape and cut into what one device takes at a time, so that only the last chunk has empty places. What a chunk
+        is depends on the sources and targets alone, not on the number of devices.
+        """
+        tasks = [
+            (number, start, own[start : start + PAIRS])
+            for number, own in enumerate(targets)
+            for start in range(0, len(own), PAIRS)
+        ]
+        longest = self.config.max_positions
+        shapes = [score_shape(len(sources[number]), max(map(len, own)), longest) for number, _, own in tasks]
+        order = sorted(
+            range(len(tasks)), key=lambda row: (shapes[row][::-1], len(sources[tasks[row][0]])), reverse=True
+        )
+        chunks = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+        program = self._program(score_rows)
+
+        def run(numbers: list[int], shape):
+            source, target = shape
+            ids = np.full((self._rows, source), self.config.pad_token_id, np.int32)
+            wanted = np.full((self._rows, PAIRS, target), self.config.pad_token_id, np.int32)
+            for place, row in self._places(chunks, numbers):
+                number, _, own = tasks[row]
+                ids[place, : len(sources[number])] = sources[number]
+                for pair, tokens in enumerate(own):
+                    wanted[place, pair, : len(tokens)] = tokens
+                self._scored_tokens += len(sources[number])
+            self._scored_positions += ids.size
+            return program(self._params, *parallel.shard_rows((ids, wanted), self.mesh))
+
+        results = [[np.zeros(0, np.float32)] * len(own) for own in targets]
+        largest = [
+            score_shape(*(max(shapes[row][axis] for row in chunk) for axis in (0, 1)), longest) for chunk in chunks
+        ]
+        for numbers, logprobs in parallel.in_batches(largest, self.mesh.size, run):
+            for place, row in self._places(chunks, numbers):
+                number, start, own = tasks[row]
+                for offset, tokens in enumerate(own):
+                    results[number][start + offset] = logprobs[place, offset, : len(tokens)]
+        return results
+
+    def require_room(self, max_length: int) -> None:
+        """Raises ValueError if the model has no positions for targets of that length."""
+        if max_length + 1 > self.config.max_positions:
+            raise ValueError(f"max_length is {max_length}; the model has positions for {self.config.max_positions - 1}")
+
+    @property
+    def padding(self) -> float:
+        """The share of padding among all source positions that `logprobs` has read so far, the empty rows of batches among it."""
+        return 1 - self._scored_tokens / self._scored_positions if self._scored_positions else 0.0
+
+    @property
+    def platform(self) -> str:
+        """What the devices are: cpu, gpu or tpu."""
+        return self.mesh.devices.flat[0].platform
+
+    @property
+    def _rows(self) -> int:
+        return self.batch_size * self.mesh.size
+
+    def _program(self, function: Callable, *settings) -> Callable:
+        """The function of (params, arrays) over the mesh, compiled for every shape once."""
+        key = (function, *settings)
+        if key not in self._programs:
+            self._programs[key] = program(function, self._graph, *settings, precision=self.precision, mesh=self.mesh)
+        return self._programs[key]
+
+    def _each(self, sources: Sequence[Sequence[int]], run: Callable) -> Iterator[tuple[int, object]]:
+        longest = self.config.max_positions
+        shapes = [(padded_length(len(source), SEARCH_SOURCES, longest),) for source in sources]
+        for rows, found in parallel.in_batches(shapes, self._rows, run):
+            for place, row in enumerate(rows):
+                yield row, jax.tree.map(lambda array, place=place: array[place], found)
+
+    def _pad(self, sources: Sequence[Sequence[int]], length: int) -> tuple[np.ndarray, np.ndarray]:
+        ids, lengths = np.full((self._rows, length), self.config.pad_token_id, np.int32), np.zeros(self._rows, np.int32)
+        for place, source in enumerate(sources):
+            ids[place, : len(source)], lengths[place] = source, len(source)
+        return ids, lengths
+
+    def _places(self, chunks: list[list[int]], numbers: list[int]) -> Iterator[tuple[int, int]]:
+        """Where the rows of these chunks, one for every device, stand in a batch: (place, row)."""
+        for device, number in enumerate(numbers):
+            yield from enumerate(chunks[number], device * self.batch_size)
+
+
+def program(function: Callable, *settings, precision: Precision, mesh: jax.sharding.Mesh) -> Callable:
+    """A function of (*settings, params, *arrays) as a program of (params, *arrays), rows cut over the mesh."""
+    return jax.jit(parallel.map_rows(precision.scoped(partial(function, *settings)), mesh))
+
+
+def inference_params(params: nnx.State, precision: Precision) -> nnx.State:
+    """The parameters as a program that does not train holds them: matrices in the type they are multiplied in, the rest exact."""
+
+    def cast(array):
+        return array.astype(precision.compute) if array.ndim >= 2 and array.dtype == precision.master else array
+
+    return jax.tree.map(cast, params)
+
+
+def padded_length(length: int, lengths: Sequence[int], positions: int) -> int:
+    """The smallest of `lengths` that holds a text, or beyond the last a multiple of STEP; never more than the model has positions."""
+    size = next((size for size in lengths if size >= length), -(-length // STEP) * STEP)
+    return max(min(size, positions), length)
+
+
+def score_shape(source: int, target: int, positions: int) -> tuple[int, int]:
+    """(source, target) that a text and its targets are padded to: the cheapest shape of the list that holds both."""
+    for shape in sorted(SCORE_SHAPES, key=lambda shape: shape[0] + PAIRS_AT_ONCE * shape[1]):
+        if source <= shape[0] and target <= shape[1]:
+            return tuple(
+                max(min(size, positions), length) for size, length in zip(shape, (source, target), strict=True)
+            )
+    return tuple(padded_length(length, (1024,), positions) for length in (source, target))
+
+
+def source_number(ids: Sequence[int], seed: int) -> int:
+    """A number below 2^31 that only an equal text and seed have (but for chance): from it come the samples."""
+    digest = hashlib.sha256(f"{seed}/".encode() + np.asarray(ids, np.int32).tobytes()).digest()
+    return int.from_bytes(digest[:4], "little") & 0x7FFFFFFF
