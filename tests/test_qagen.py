@@ -1,7 +1,6 @@
 """What QAGen does with texts and pairs, beside the numbers (those are in test_quals.py): shapes, limits, refusals."""
 
 import json
-import re
 import shutil
 
 import jax

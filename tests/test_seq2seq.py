@@ -12,7 +12,13 @@ from quals_jax.models import teacher_forcing
 from quals_jax.models.bart import Bart, BartConfig
 from quals_jax.precision import Precision
 from quals_jax.seq2seq import (
-    PAIRS_AT_ONCE, SCORE_SHAPES, SEARCH_SOURCES, Seq2Seq, inference_params, padded_length, score_shape,
+    PAIRS_AT_ONCE,
+    SCORE_SHAPES,
+    SEARCH_SOURCES,
+    Seq2Seq,
+    inference_params,
+    padded_length,
+    score_shape,
 )  # fmt: skip
 
 ONE = jax.devices()[:1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +28,8 @@ def make_train_step(
     """A function of (state, batch) to the next state and the sums to report; not yet compiled.
 
     The gradient is that of the loss summed over all `accumulate` parts of the batch and all devices, divided once by
-    the number of target tokens in all of them: how a batch is cut does not change it.
+    the number of target tokens in all of them: how a batch is cut does not change it. `whole` is a sharding under which
+    parameters that lie in pieces are brought together for the step; left alone, the compiler would cut activations instead.
     """
 
     def loss_of(params, batch, key):
@@ -36,12 +38,13 @@ def make_train_step(
 
     gradient_of = (precision or Precision.of("float32")).scoped(jax.value_and_grad(loss_of, has_aux=True))
 
-    def train_step(state: TrainState, batch: Batch):
+    def train_step(state: TrainState, batch: Batch, whole: jax.sharding.Sharding | None = None):
+        held = state.params if whole is None else jax.lax.with_sharding_constraint(state.params, whole)
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step) if dropout else None
 
         def part(batch, number):
             part_key = None if key is None else jax.random.fold_in(key, number)
-            (total, (size, sums)), gradient = gradient_of(state.params, batch, part_key)
+            (total, (size, sums)), gradient = gradient_of(held, batch, part_key)
             return gradient, total, size, sums
 
         if accumulate == 1:
@@ -77,7 +80,8 @@ def compile_train_step(train_step: Callable, mesh: Mesh, shardings) -> Callable:
     """The step as a program over the mesh: rows cut over the devices, the state as `shardings` say, and overwritten."""
     whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(parallel.AXIS))
-    return jax.jit(train_step, in_shardings=(shardings, rows), out_shardings=(shardings, whole), donate_argnums=0)
+    gathering = partial(train_step, whole=whole if mesh.size > 1 else None)
+    return jax.jit(gathering, in_shardings=(shardings, rows), out_shardings=(shardings, whole), donate_argnums=0)
 
 
 def compile_eval_step(
@@ -88,7 +92,7 @@ def compile_eval_step(
     rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(parallel.AXIS))
     scoped = (precision or Precision.of("float32")).scoped(sums)
     return jax.jit(
-        lambda params, batch: scoped(skeleton.bart(params), batch),
+        lambda params, batch: scoped(skeleton.bart(jax.lax.with_sharding_constraint(params, whole)), batch),
         in_shardings=(shardings.params, rows),
         out_shardings=whole,
     )

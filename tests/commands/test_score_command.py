@@ -27,7 +27,10 @@ def test_rows_table_signature_and_silence(whole):
     scored = [row["quals"] for row in written if row["quals"] is not None]
     last = done.stdout.splitlines()[-1]
     assert last.startswith(f"QUALS = {sum(scored) / len(scored):.3f} (n = {len(scored)}) | model:")
-    assert "groups:16 | strength:0.5 | pairs:10 | summary_score:likelihood | dtype:float32 | version:0.1.0" in last
+    assert (
+        "groups:16 | strength:0.5 | pairs:10 | summary_score:likelihood | dtype:float32 | backend:cpu | version:0.2.0"
+        in last
+    )
     for row in written:
         assert row["kind"] == "x" and row["summary_index"] == 0 and row["num_pairs"] == len(row["pairs"])
         for pair in row["pairs"]:
