@@ -8,6 +8,7 @@ COMMANDS = {
     "evaluate": "evaluate summarizers: ROUGE, QUALS, and on Gazette the oracle",
     "evaluate_metric": "how well QUALS and others tell true from false summaries of Gazette",
     "correlate": "how well metrics agree with people, on public judged summaries",
+    "study": "write blind pages for people to compare two systems on; count their answers",
     "distribution": "keep the QUALS of reference summaries beside a model, so that scores get percentiles",
     "programs": "write every program as StableHLO text, lowered for the CPU, GPUs or TPUs",
     "rerank": "of several summaries of a document, pick the one with the best QUALS",
