@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 
 import numpy as np
 
 from quals_jax import __version__
+from quals_jax.inputs import check_pairs, check_texts
 from quals_jax.pairs import MAX_PAIRS, QAPair, keep_pairs
 from quals_jax.qagen import QAGen
 from quals_jax.statistics import interval_of_mean
@@ -40,11 +41,13 @@ class ScoredPair(QAPair):
 
 @dataclass(frozen=True, eq=False)
 class QualsResult:
-    """The score of one summary. `quals` is None where no pair was kept; `truncated`: the document was cut to the model's length."""
+    """The score of one summary. `quals` is None where no pair was kept. `truncated`: the document was cut to the model's length;
+    `summary_truncated`: the summary was, so that nothing was asked about its end."""
 
     quals: float | None
     pairs: tuple[ScoredPair, ...]
     truncated: bool
+    summary_truncated: bool = False
 
     @property
     def num_pairs(self) -> int:
@@ -53,7 +56,8 @@ class QualsResult:
     def to_json(self) -> dict:
         """The fields of `score.py`'s output that belong to the score."""
         pairs = [pair.to_json() for pair in self.pairs]
-        return {"quals": self.quals, "num_pairs": self.num_pairs, "truncated": self.truncated, "pairs": pairs}
+        first = {"quals": self.quals, "num_pairs": self.num_pairs, "truncated": self.truncated, "pairs": pairs}
+        return first | {"summary_truncated": self.summary_truncated}
 
 
 class Quals:
@@ -71,16 +75,20 @@ class Quals:
         """One result for every document and its summary, in order. A text is read once, however often it stands in a list.
 
         Raises:
-            ValueError: if the lists differ in length.
-            TypeError: for one text in the place of a list.
+            ValueError: if the lists differ in length, or a document is empty.
+            TypeError: for what is no list of texts, naming list, row and type.
         """
-        if isinstance(documents, str) or isinstance(summaries, str):
-            raise TypeError("documents and summaries must be lists of texts, not one text")
+        for name, texts in {"documents": documents, "summaries": summaries}.items():
+            if isinstance(texts, str):
+                raise TypeError(f"documents and summaries must be lists of texts; {name} is one text")
+        documents = check_texts("documents", documents, empty=False)
+        summaries = check_texts("summaries", summaries)
         if len(documents) != len(summaries):
             raise ValueError(f"there are {len(documents)} documents and {len(summaries)} summaries")
         distinct = list(dict.fromkeys(summaries))
-        sources = [ids for ids, _ in self.qagen.tokenizer.encode_batch(distinct)]
-        generated = dict(zip(distinct, self.qagen.answered(distinct, sources), strict=True))
+        sources = self.qagen.tokenizer.encode_batch(distinct)
+        cut = {summary: truncated for summary, (_, truncated) in zip(distinct, sources, strict=True)}
+        generated = dict(zip(distinct, self.qagen.answered(distinct, [ids for ids, _ in sources]), strict=True))
         kept = [keep_pairs(generated[summary], summary, self.max_pairs) for summary in summaries]
 
         rows: dict[str, list[int]] = {}
@@ -91,15 +99,23 @@ class Quals:
         scored = self.qagen.score_ids([ids for ids, _ in encoded], lists)
 
         results: list[QualsResult | None] = [None] * len(documents)
-        for own, logprobs, (_, truncated) in zip(rows.values(), scored, encoded, strict=True):
+        for places, logprobs, (_, truncated) in zip(rows.values(), scored, encoded, strict=True):
             remaining = iter(logprobs)
-            for row in own:
-                results[row] = self._result(kept[row], list(islice(remaining, len(kept[row]))), truncated)
+            for row in places:
+                own = list(islice(remaining, len(kept[row])))
+                results[row] = self._result(kept[row], own, truncated, cut[summaries[row]])
         return results
 
-    def score_stream(self, pairs: Iterable[tuple[str, str]], block_rows: int = BLOCK_ROWS) -> Iterator[QualsResult]:
-        """Results of (document, summary) pairs from any iterator, yielded as blocks of rows are done; memory holds one block."""
-        pairs = iter(pairs)
+    def score_stream(
+        self, pairs: Iterable[tuple[str, str] | Mapping], block_rows: int = BLOCK_ROWS
+    ) -> Iterator[QualsResult]:
+        """Results of (document, summary) pairs, or of rows `{"document", "summary"}`, from any iterator, yielded as blocks of rows are
+        done; memory holds one block.
+
+        Raises:
+            TypeError, ValueError: for a row that is none, naming it, after the results of those before its block.
+        """
+        pairs = check_pairs(pairs)
         while block := list(islice(pairs, block_rows)):
             documents, summaries = zip(*block, strict=True)
             yield from self.score(documents, summaries)
@@ -127,12 +143,12 @@ class Quals:
         fields |= {"dtype": qagen.dtype, "backend": qagen.runner.platform, "version": __version__}
         return " | ".join(f"{name}:{value}" for name, value in fields.items())
 
-    def _result(self, kept: list[QAPair], logprobs: list[np.ndarray], truncated: bool) -> QualsResult:
+    def _result(self, kept: list[QAPair], logprobs: list[np.ndarray], truncated: bool, cut: bool) -> QualsResult:
         pairs = tuple(
             ScoredPair(**vars(pair), document_logprobs=document, score=self._pair_score(pair, document))
             for pair, document in zip(kept, logprobs, strict=True)
         )
-        return QualsResult(float(np.mean([pair.score for pair in pairs])) if pairs else None, pairs, truncated)
+        return QualsResult(float(np.mean([pair.score for pair in pairs])) if pairs else None, pairs, truncated, cut)
 
     def _pair_score(self, pair: QAPair, document_logprobs: np.ndarray) -> float:
         given_document = float(np.mean(document_logprobs, dtype=np.float64))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from quals_jax.inputs import check_lists_of_texts, check_texts
 from quals_jax.quals import Quals
 
 
@@ -40,8 +41,13 @@ def score_candidates(
     """QUALS of every candidate of every document; each document is read once for all of them.
 
     Raises:
-        ValueError: if the lists differ in length.
+        ValueError: if the lists differ in length, or a document is empty.
+        TypeError: for what is no list of texts, or of lists of texts, naming list, row and type.
     """
+    documents, candidates = (
+        check_texts("documents", documents, empty=False),
+        check_lists_of_texts("candidates", candidates),
+    )
     if len(documents) != len(candidates):
         raise ValueError(f"there are {len(documents)} documents, and candidates of {len(candidates)}")
     repeated = [document for document, own in zip(documents, candidates, strict=True) for _ in own]
@@ -53,8 +59,16 @@ def rerank(quals: Quals, documents: Sequence[str], candidates: Sequence[Sequence
     """The best of every document's candidates.
 
     Raises:
-        ValueError: if the lists differ in length, or a document has no candidates.
+        ValueError: if the lists differ in length, a document is empty, or has no candidates.
+        TypeError: for what is no list of texts, or of lists of texts, naming list, row and type.
     """
+    documents, candidates = (
+        check_texts("documents", documents, empty=False),
+        check_lists_of_texts("candidates", candidates),
+    )
+    without = next((row for row, own in enumerate(candidates) if not own), None)
+    if without is not None:
+        raise ValueError(f"candidates[{without}] is empty; there is nothing to choose from")
     chosen = []
     for own, scores in zip(candidates, score_candidates(quals, documents, candidates), strict=True):
         index = highest(scores)

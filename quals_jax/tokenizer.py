@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+from quals_jax.inputs import check_texts
 from quals_jax.tokenizer_files import (
     BYTE_LEVEL,
     FAIRSEQ_FILES,
@@ -109,17 +110,18 @@ class Tokenizer:
 
         Raises:
             ValueError: for a text that is no valid Unicode (a lone surrogate).
-            TypeError: for one text in the place of a list.
+            TypeError: for one text in the place of a list, and for what is no text, naming its row and type.
         """
         if isinstance(texts, str):
             raise TypeError("this is one text; a list of texts is wanted")
+        texts = check_texts("texts", texts, unicode=False)
         try:
-            encodings = self._pieces.encode_batch(list(texts), add_special_tokens=False)
+            encodings = self._pieces.encode_batch(texts, add_special_tokens=False)
         except (TypeError, UnicodeEncodeError):
             for number, text in enumerate(texts):
                 try:
                     text.encode("utf-8")
-                except (AttributeError, UnicodeEncodeError):
+                except UnicodeEncodeError:
                     raise ValueError(f"text {number} is no valid Unicode text") from None
             raise
         size = self.size

@@ -95,6 +95,15 @@ def test_lone_surrogates_are_refused(tiny):
         tiny.encode_batch(["fine", "\ud800"])
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"), [(("a", "b"), "tuple"), (None, "None"), (float("nan"), "float"), ({}, "dict")]
+)
+def test_what_is_no_text_is_refused(tiny, text, kind):
+    """A pair of texts was one text, of both."""
+    with pytest.raises(TypeError, match=rf"texts\[1\] is .*{kind}"):
+        tiny.encode_batch(["fine", text])
+
+
 def test_a_folder_without_tokenizer_is_told_in_one_line(tmp_path):
     with pytest.raises(ValueError, match=r"holds no tokenizer.*--tokenizer"):
         Tokenizer.from_pretrained(tmp_path)

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from quals_jax.inputs import check_lists_of_texts, check_texts
+
 # A reference summary, or several, of which the best match counts.
 Reference = str | Sequence[str]
 
@@ -87,9 +89,11 @@ def compared_with(metric: Metric, references: Sequence[Reference] | None) -> str
 def check_lists(
     documents: Sequence[str], summaries: Sequence[str], references: Sequence[Reference] | None = None
 ) -> None:
-    """Raises TypeError for one text in the place of a list, ValueError if the lists differ in length."""
-    for name, texts in {"documents": documents, "summaries": summaries, "references": references}.items():
-        if isinstance(texts, str):
-            raise TypeError(f"{name} must be a list of texts, not one text")
-        if texts is not None and len(texts) != len(summaries):
-            raise ValueError(f"there are {len(texts)} {name} and {len(summaries)} summaries")
+    """Raises TypeError for what is no list of texts, naming list, row and type; ValueError if the lists differ in length."""
+    counts = {"documents": len(check_texts("documents", documents))}
+    if references is not None:
+        counts["references"] = len(check_lists_of_texts("references", references, or_text=True))
+    own = len(check_texts("summaries", summaries))
+    for name, count in counts.items():
+        if count != own:
+            raise ValueError(f"there are {count} {name} and {own} summaries")
