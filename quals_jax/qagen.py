@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig
+from quals_jax.inputs import check_texts
 from quals_jax.pairs import QAPair, split_pair
 from quals_jax.precision import Precision
 from quals_jax.seq2seq import Seq2Seq
@@ -72,7 +73,7 @@ class QAGen:
 
     def generate(self, summaries: Sequence[str]) -> list[list[QAPair]]:
         """All `num_beams` pairs of every summary, best first."""
-        return self.generate_ids([ids for ids, _ in self.tokenizer.encode_batch(summaries)])
+        return self.generate_ids([ids for ids, _ in self.tokenizer.encode_batch(check_texts("summaries", summaries))])
 
     def generate_ids(self, sources: Sequence[list[int]]) -> list[list[QAPair]]:
         """`generate` for texts that are ids already."""
@@ -95,7 +96,9 @@ class QAGen:
         Raises:
             ValueError: if the two lists differ in length, or a pair has tokens that the model does not know, or too many, or none.
         """
-        return self.score_ids([ids for ids, _ in self.tokenizer.encode_batch(documents)], kept_lists)
+        return self.score_ids(
+            [ids for ids, _ in self.tokenizer.encode_batch(check_texts("documents", documents))], kept_lists
+        )
 
     def score_ids(self, sources: Sequence[list[int]], kept_lists: Sequence[Sequence[QAPair]]) -> list[list[np.ndarray]]:
         """`score` for documents that are ids already."""

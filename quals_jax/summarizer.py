@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig
 from quals_jax.decoding.sampling import Samples, SamplingConfig
+from quals_jax.inputs import check_texts
 from quals_jax.precision import Precision
 from quals_jax.seq2seq import Seq2Seq
 from quals_jax.tokenizer import Tokenizer
@@ -183,7 +184,7 @@ class Summarizer:
         return [own[0] for own in self.runner.logprobs(self._sources(documents), targets)]
 
     def _sources(self, documents: Sequence[str]) -> list[list[int]]:
-        return [ids for ids, _ in self.tokenizer.encode_batch(documents)]
+        return [ids for ids, _ in self.tokenizer.encode_batch(check_texts("documents", documents))]
 
     def _texts(
         self, sources: Sequence[list[int]], sequences: Iterable[tuple[int, Hypotheses | Samples]]

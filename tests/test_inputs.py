@@ -197,3 +197,10 @@ def test_a_summary_longer_than_the_model_reads_is_flagged(quals):
     streamed = list(quals.score_stream({"summary": text, "document": "the cat"} for text in (short, long)))
     assert [result.summary_truncated for result in streamed] == [False, True]
     assert streamed[1].to_json() == results[2].to_json()
+
+
+def test_models_check_what_they_are_given(quals):
+    with pytest.raises(TypeError, match=r"summaries\[1\] is None"):
+        quals.qagen.generate(["s", None])
+    with pytest.raises(TypeError, match=r"documents\[0\] is an int, 3"):
+        quals.qagen.score([3], [[]])
