@@ -10,6 +10,7 @@ import numpy as np
 
 from quals_jax.judgements import Judgements
 from quals_jax.judgements.columns import Column
+from quals_jax.metrics import note_of
 from quals_jax.metrics.correlation import PERMUTATIONS, RESAMPLES, Rows, agreement, compare
 
 Scores = Mapping[str, Sequence[float | None]]
@@ -33,6 +34,7 @@ def figures(data: Judgements, columns: Sequence[Column], scores: Scores, *, resa
             "compared": column.compared,
             "higher_is_better": column.higher_is_better,
             "signature": column.signature,
+            "note": note_of(column.metric) if column.metric else "",
             **_listed(agreement(own[there], rows.take(there), ranked_systems=data.ranked_systems, resamples=resamples)),
         }
     return {"metrics": found, "differences": differences(signed, rows)}

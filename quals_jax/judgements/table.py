@@ -39,7 +39,9 @@ def table(found: dict, notes: Sequence[str] = ()) -> str:
     for name, own in metrics.items():
         left = ", ".join(f"{count} {reason}" for reason, count in own["left_out"].items())
         lines.append(f"{name}: n = {own['n']} of {own['rows']}{f' ({left})' if left else ''} | {own['signature']}")
-    return "\n".join(line for line in lines if line is not None)
+        if own["note"]:
+            lines.append(f"note: {name}: {own['note']}")
+    return "\n".join(lines)
 
 
 def _part(title: str, metrics: dict, columns, inside, counts: dict | None = None, unit: str = "n") -> list[str]:

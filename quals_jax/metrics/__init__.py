@@ -17,6 +17,8 @@ from quals_jax.inputs import check_lists_of_texts, check_texts
 # A reference summary, or several, of which the best match counts.
 Reference = str | Sequence[str]
 
+ONLY_GAZETTE = "its embedded model knows only Gazette, the generated newspaper; other texts need {}=MODEL"
+
 # Name -> module and function. The function gets what stands behind `=` in the name (None without it), and a `MetricSettings`.
 REGISTRY = {
     "quals": "quals_jax.metrics.quals:load",
@@ -37,7 +39,8 @@ class Metric(Protocol):
     """Scores of summaries.
 
     higher_is_better: how to read the score. uses_references: whether `score` compares with the references when it is given them
-    (else with the documents, always). signature: all that changes the number, as `name:value | name:value`.
+    (else with the documents, always). signature: all that changes the number, as `name:value | name:value`. A metric may also have
+    a `note`: what one must know to read its scores, shown beside them.
     """
 
     higher_is_better: bool
@@ -84,6 +87,11 @@ def load(name: str, settings: MetricSettings | None = None) -> Metric:
 def compared_with(metric: Metric, references: Sequence[Reference] | None) -> str:
     """What `metric.score` holds the summaries against: "reference" or "document". To be shown beside every score."""
     return "reference" if metric.uses_references and references is not None else "document"
+
+
+def note_of(metric: Metric) -> str:
+    """What one must know to read the metric's scores; mostly nothing."""
+    return getattr(metric, "note", "")
 
 
 def check_lists(

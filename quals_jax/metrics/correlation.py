@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quals_jax.statistics import DRAWN_AT_ONCE, area_under_roc, interval_of_mean
+from quals_jax.statistics import area_under_roc, interval_of_mean
 
 Interval = tuple[float, float, float] | None
 RESAMPLES = 1000
@@ -217,24 +217,23 @@ def compare(
 def _exchanged(
     first: np.ndarray, second: np.ndarray, human: np.ndarray, documents: np.ndarray, permutations: int
 ) -> tuple[float, float]:
-    def difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        return _rows_pearson(one, human) - _rows_pearson(other, human)
+    """The difference of the two correlations of standardised values, and its p. Whole documents are exchanged, so their sums are enough."""
 
-    generator = np.random.default_rng(SEED)
-    observed = float(difference(first[None], second[None])[0])
-    together, as_far = min(500, max(1, DRAWN_AT_ONCE // len(human))), 0
-    for start in range(0, permutations, together):
-        count = min(together, permutations - start)
-        exchanged = generator.integers(0, 2, (count, documents.max() + 1), bool)[:, documents]
-        found = difference(np.where(exchanged, second, first), np.where(exchanged, first, second))
-        as_far += int(np.sum(np.abs(found) >= abs(observed) - 1e-12))
+    def sums(values: np.ndarray) -> np.ndarray:
+        """[document, 3]: of the values, their squares, and their products with `human`."""
+        return np.stack([np.bincount(documents, own) for own in (values, values**2, values * human)], axis=1)
+
+    def pearson(totals: np.ndarray) -> np.ndarray:
+        total, squares, products = np.moveaxis(totals, -1, 0)
+        return products / np.sqrt(np.maximum(len(human) * squares - total**2, 1e-300))  # human: mean 0, deviation 1
+
+    own, other = sums(first), sums(second)
+    observed = float(pearson(own.sum(axis=0)) - pearson(other.sum(axis=0)))
+    exchanged = np.random.default_rng(SEED).integers(0, 2, (permutations, len(own))).astype(np.float64)
+    moved = exchanged @ (other - own)
+    found = pearson(own.sum(axis=0) + moved) - pearson(other.sum(axis=0) - moved)
+    as_far = int(np.sum(np.abs(found) >= abs(observed) - 1e-12))
     return observed, (as_far + 1) / (permutations + 1)
-
-
-def _rows_pearson(values: np.ndarray, human: np.ndarray) -> np.ndarray:
-    """Pearson's r of every row of `values` [permutation, row] with `human` [row], which is standardised."""
-    values = values - values.mean(axis=1, keepdims=True)
-    return values @ human / np.maximum(np.sqrt(np.sum(values**2, axis=1) * np.sum(human**2)), 1e-300)
 
 
 def _area(scores: np.ndarray, labels: np.ndarray) -> float:

@@ -5,42 +5,42 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from quals_jax import __version__
-from quals_jax.metrics import MetricSettings, Reference, check_lists
-from quals_jax.pairs import QAPair
-from quals_jax.qagen import QAGen
+from quals_jax.metrics import ONLY_GAZETTE, MetricSettings, Reference, check_lists
+from quals_jax.summarizer import Summarizer
 
 EMBEDDED = Path(__file__).parents[1] / "assets" / "gazette_mle"
 
 
 class Likelihood:
-    """Natural logarithm, per token, the end of sentence included. Scoring a text given another is the same whoever wrote it, so
-    the summarizer is loaded as a QAGen is."""
+    """Natural logarithm, per token, the end of sentence included."""
 
     higher_is_better = True
     uses_references = False
 
-    def __init__(self, scorer: QAGen):
-        self.scorer = scorer
+    def __init__(self, summarizer: Summarizer, note: str = ""):
+        self.summarizer, self.note = summarizer, note
 
     @property
     def signature(self) -> str:
-        scorer = self.scorer
-        return f"model:{scorer.name}@{scorer.fingerprint[:8]} | dtype:{scorer.dtype.__name__} | version:{__version__}"
+        own = self.summarizer
+        model = f"{own.name}@{own.fingerprint[:8]}" if own.fingerprint else own.name
+        return (
+            f"model:{model} | dtype:{own.runner.precision.name} | backend:{own.runner.platform} | version:{__version__}"
+        )
 
     def score(
         self, documents: Sequence[str], summaries: Sequence[str], references: Sequence[Reference] | None = None
     ) -> list[float | None]:
         check_lists(documents, summaries)
-        pieces, end = self.scorer.tokenizer.encode_pieces(summaries), self.scorer.config.eos_token_id
-        targets = [[QAPair(text, None, [*ids, end])] for text, ids in zip(summaries, pieces, strict=True)]
-        return [float(logprobs[0].mean()) for logprobs in self.scorer.score(documents, targets)]
+        return [float(np.mean(own, dtype=np.float64)) for own in self.summarizer.logprobs(documents, summaries)]
 
 
 def load(model: str | None, settings: MetricSettings) -> Likelihood:
     """`likelihood=SUMMARIZER`; without one, the embedded summarizer, which knows only Gazette."""
-    return Likelihood(
-        QAGen.from_pretrained(
-            model or EMBEDDED, settings.tokenizer, dtype=settings.dtype, batch_size=settings.batch_size
-        )
+    summarizer = Summarizer.from_pretrained(
+        model or EMBEDDED, settings.tokenizer, dtype=settings.dtype, batch_size=settings.batch_size
     )
+    return Likelihood(summarizer, "" if model else ONLY_GAZETTE.format("likelihood"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quals_jax.metrics import MetricSettings, Reference, check_lists
+from quals_jax.metrics import ONLY_GAZETTE, MetricSettings, Reference, check_lists
 from quals_jax.quals import Quals
 
 
@@ -14,8 +14,8 @@ class QualsMetric:
     higher_is_better = True
     uses_references = False
 
-    def __init__(self, quals: Quals):
-        self.quals = quals
+    def __init__(self, quals: Quals, note: str = ""):
+        self.quals, self.note = quals, note
 
     @property
     def signature(self) -> str:
@@ -30,16 +30,16 @@ class QualsMetric:
 
 def load(model: str | None, settings: MetricSettings) -> QualsMetric:
     """QUALS against the model's likelihood of the pairs given the summary, as the article has it."""
-    return _load(model, settings, "likelihood")
+    return _load(model, settings, "likelihood", "quals")
 
 
 def load_beam(model: str | None, settings: MetricSettings) -> QualsMetric:
     """QUALS against what diverse beam search accumulated, as the released code has it."""
-    return _load(model, settings, "beam")
+    return _load(model, settings, "beam", "quals-beam")
 
 
-def _load(model: str | None, settings: MetricSettings, summary_score: str) -> QualsMetric:
+def _load(model: str | None, settings: MetricSettings, summary_score: str, name: str) -> QualsMetric:
     from quals_jax.qagen import QAGen
 
     qagen = QAGen.from_pretrained(model, settings.tokenizer, dtype=settings.dtype, batch_size=settings.batch_size)
-    return QualsMetric(Quals(qagen, summary_score=summary_score))
+    return QualsMetric(Quals(qagen, summary_score=summary_score), "" if model else ONLY_GAZETTE.format(name))

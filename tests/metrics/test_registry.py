@@ -82,6 +82,7 @@ def test_metrics_of_models_give_what_their_models_give(tmp_path):
     ids = [*qagen.tokenizer.encode_pieces(SUMMARIES)[1], 2]
     (alone,) = qagen.score([DOCUMENTS[1]], [[QAPair("", None, ids)]])
     assert likelihood.score(DOCUMENTS, SUMMARIES)[1] == pytest.approx(float(np.mean(alone[0])), abs=1e-5)
+    assert metrics.note_of(likelihood) == "" and "Gazette" in metrics.note_of(load("quals"))
     assert isinstance(likelihood, metrics.Metric) and "model:tiny@" in likelihood.signature
 
 
