@@ -1,128 +1,219 @@
-"""Makes the report from the rows of an output: the worst in full, the others by their summary alone."""
+"""Makes the report from the rows of an output: a head that sums up all of them, and the worst of them to open."""
 
 from __future__ import annotations
 
+import base64
+import gzip
 import heapq
 import json
 import math
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from quals_jax.report.overview import GroupCount, group_name, histogram, place_groups, threshold
 from quals_jax.spans import locate
+from quals_jax.statistics import interval_of_mean
 
-WORST_IN_FULL = 200
-ROWS_SHOWN = 10_000  # a browser takes seconds for more
-SHOWN_BELOW = -0.5  # spans that score lower are marked in the summary
+ROWS_SHOWN = 2_000
+SENTENCE_ROWS = (
+    20  # so many rows, the worst, are looked up in their documents, as that costs about as much as their scores
+)
+CHUNK = 100  # rows that are compressed together: the page opens one such piece when a row of it is opened
 FLOOR = -10.0  # nats; a bar for less ends here
+
+Rows = Path | Sequence[dict]
+Sentences = Callable[[str, list[dict]], list[tuple[int, int] | None]]
 
 
 def write_report(
     path: Path,
-    scores: Path,
+    rows: Rows,
     *,
     signature: str,
-    mean: float | None,
     token_text: Callable[[int], str] = str,
-    full: int = WORST_IN_FULL,
-    most: int = ROWS_SHOWN,
+    shown: int = ROWS_SHOWN,
+    group_by: str | None = None,
+    reference_scores: Sequence[float] | None = None,
+    sentences: Sentences | None = None,
+    sentence_rows: int = SENTENCE_ROWS,
 ) -> None:
-    """Writes a self-contained page about the rows in `scores` (JSONL as score.py writes it); every text is escaped.
+    """Writes a self-contained page about rows as `score.py` writes them; every text is escaped.
 
-    `token_text` says what stands below the two bars of a token; `most` rows are on the page, the worst, and `full` of them in full.
+    rows: a JSONL file, or the rows themselves. The head counts all of them; the worst `shown` can be read and opened.
+    token_text: what stands below the bars of a token.
+    group_by: the field whose groups are compared; without one, the first that all rows have and that has few values.
+    reference_scores: QUALS of reference summaries, which say from where on words are marked (`overview.threshold`).
+    sentences: called with document and pairs of each of the worst `sentence_rows` rows; gives per pair start and end of the
+        sentence of the document in which the pair is likeliest (`quals_jax.evidence`). A pair that has a
+        `document_sentence` already keeps it.
 
     Raises:
         OSError: if the page cannot be written.
     """
     from jinja2 import Environment, PackageLoader
 
-    # Which rows are shown in full is known only after one pass; the second reads just what it needs.
-    counts = {"rows": 0, "unscored": 0}
-    worst = [number for _, number in heapq.nsmallest(max(full, most), _totals(scores, counts))]
+    counts = _Counts(groups=GroupCount(group_by))
+    # Which rows are shown is known only after one pass; the second reads just what it needs.
+    worst = [number for _, number in heapq.nsmallest(shown, _totals(rows, counts))]
+    marked, why = threshold(reference_scores, counts.pairs)
+    counts.marked = sum(low < marked for low in counts.lowest)
+    group_field = counts.groups.chosen()
+    looked_up = set(worst[:sentence_rows]) if sentences else set()
     page = Environment(
         loader=PackageLoader("quals_jax.report", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    chunks: list[str] = []
+    low, high = interval_of_mean(counts.scores)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="utf-8") as file:
         for part in page.get_template("report.html").generate(
-            rows=_rows(scores, set(worst[:most]), set(worst[:full]), token_text),
+            rows=_heads(rows, worst, marked, group_field, token_text, sentences, looked_up, chunks),
+            chunks=chunks,
+            chunk_rows=CHUNK,
             signature=signature,
-            mean=mean,
-            count=counts["rows"],
-            unscored=counts["unscored"],
-            shown=min(most, counts["rows"]),
-            full=min(full, counts["rows"]),
-            marked=SHOWN_BELOW,
-            floor=f"{FLOOR:.0f}".replace("-", "\u2212"),
+            counts=counts,
+            mean=sum(counts.scores) / len(counts.scores) if counts.scores else None,
+            low=low,
+            high=high,
+            shown=len(worst),
+            threshold=marked,
+            why=why,
+            floor=FLOOR,
+            histogram=histogram(counts.scores, reference_scores, marked),
+            group_field=group_field,
+            groups=place_groups(counts.groups.groups(marked)),
+            has_sentences=bool(looked_up),
         ):
             file.write(part)
 
 
-def _totals(scores: Path, counts: dict[str, int]) -> Iterator[tuple[float, int]]:
+@dataclass
+class _Counts:
+    """What the first pass gathers."""
+
+    groups: GroupCount
+    rows: int = 0
+    unscored: int = 0
+    cut: int = 0
+    marked: int = 0
+    scores: array = field(default_factory=lambda: array("d"))
+    lowest: array = field(default_factory=lambda: array("d"))  # per row, the lowest of its score and its spans'
+    pairs: array = field(default_factory=lambda: array("f"))
+
+
+def _read(rows: Rows) -> Iterator[dict]:
+    if not isinstance(rows, Path):
+        yield from rows
+        return
+    with open(rows, encoding="utf-8", newline="\n") as lines:
+        yield from map(json.loads, lines)
+
+
+def _totals(rows: Rows, counts: _Counts) -> Iterator[tuple[float, int]]:
     """What rows are sorted by; those without a score come last."""
-    with open(scores, encoding="utf-8", newline="\n") as lines:
-        for number, row in enumerate(map(json.loads, lines)):
-            counts["rows"] += 1
-            counts["unscored"] += row["quals"] is None
-            yield math.inf if row["quals"] is None else row["quals"], number
+    for number, row in enumerate(_read(rows)):
+        counts.rows += 1
+        counts.cut += row["truncated"]
+        counts.groups.add(row)
+        counts.pairs.extend(pair["score"] for pair in row["pairs"])
+        if row["quals"] is None:
+            counts.unscored += 1
+            yield math.inf, number
+            continue
+        counts.scores.append(row["quals"])
+        counts.lowest.append(min([row["quals"], *(span["score"] for span in row.get("spans", []))]))
+        yield row["quals"], number
 
 
-def _rows(scores: Path, shown: set[int], full: set[int], token_text: Callable[[int], str]) -> Iterator[dict]:
-    with open(scores, encoding="utf-8", newline="\n") as lines:
-        for number, line in enumerate(lines):
-            if number not in shown:
-                continue
-            row = json.loads(line)
-            row |= {"number": number, "full": number in full, "facts": _facts(row)}
-            if row["full"]:
-                row["parts"] = marked_parts(row["summary"], row.get("spans", []))
-                row["pairs"] = _pairs(row, token_text)
-            yield row
+def _heads(rows, worst, marked, group_field, token_text, sentences, looked_up, chunks) -> Iterator[dict]:
+    """What of each row stands in the page as text, in input order; `chunks` is filled on the way with all the rest."""
+    shown, waiting, texts = set(worst), [], {}
+    for number, row in enumerate(_read(rows)):
+        if number not in shown:
+            continue
+        parts = marked_parts(row["summary"], row.get("spans", []), marked)
+        if number in looked_up and row["pairs"]:
+            row = row | {"pairs": _with_sentences(row, sentences)}
+        marks = pair_marks(row, parts, marked)
+        waiting.append({"number": number, "row": _rounded(row), "marks": marks})
+        texts |= {token: token_text(token) for pair in row["pairs"] for token in pair["tokens"] if token not in texts}
+        if len(waiting) == CHUNK:
+            chunks.append(_packed(waiting, texts))
+            waiting, texts = [], {}
+        bad = any(part["score"] is not None for part in parts) or (row["quals"] is not None and row["quals"] < marked)
+        yield {
+            "number": number,
+            "quals": row["quals"],
+            "bad": bad,
+            "parts": parts,
+            "facts": _facts(row),
+            "worst": min(row["pairs"], key=lambda pair: pair["score"], default=None),
+            "group": group_name(row[group_field]) if group_field and group_field in row else "",
+        }
+    if waiting:
+        chunks.append(_packed(waiting, texts))
+
+
+def _with_sentences(row: dict, sentences: Sentences) -> list[dict]:
+    missing = [pair for pair in row["pairs"] if "document_sentence" not in pair]
+    found = iter(sentences(row["document"], missing) if missing else [])
+    return [
+        pair if "document_sentence" in pair else pair | {"document_sentence": _listed(next(found))}
+        for pair in row["pairs"]
+    ]
+
+
+def _listed(place: tuple[int, int] | None) -> list[int] | None:
+    return None if place is None else list(place)
+
+
+def _rounded(row: dict) -> dict:
+    """The row as the page keeps it: log-probabilities to three digits, and without those of the search."""
+    pairs = []
+    for pair in row["pairs"]:
+        pair = {name: value for name, value in pair.items() if name != "beam_logprobs"}
+        for name in ("document_logprobs", "summary_logprobs"):
+            pair[name] = [round(value, 3) for value in pair[name]]
+        pairs.append(pair | {"score": round(pair["score"], 4)})
+    return row | {"pairs": pairs}
+
+
+def _packed(rows: list[dict], texts: dict[int, str]) -> str:
+    content = json.dumps({"rows": rows, "texts": texts}, ensure_ascii=False, separators=(",", ":"))
+    return base64.b64encode(gzip.compress(content.encode(), 6, mtime=0)).decode()
 
 
 def _facts(row: dict) -> str:
     """What stands below a summary."""
     shown = row["id"] if isinstance(row["id"], str) else json.dumps(row["id"], ensure_ascii=False)
-    facts = [shown, row.get("kind"), f"{row['num_pairs']} {'pair' if row['num_pairs'] == 1 else 'pairs'}"]
+    facts = [shown, row.get("kind"), f"{row['num_pairs']} {'question' if row['num_pairs'] == 1 else 'questions'}"]
     facts.append("document cut" if row["truncated"] else None)
+    facts.append("summary cut" if row.get("summary_truncated") else None)
     facts.append(f"above {row['percentile']}% of reference summaries" if "percentile" in row else None)
     return " · ".join(str(fact) for fact in facts if fact is not None)
 
 
-def _pairs(row: dict, token_text: Callable[[int], str]) -> list[dict]:
-    """The row's pairs, worst first, each with its tokens' bars and the number of the mark that points to it."""
-    marks = [(part["number"], part["place"]) for part in row["parts"] if part["score"] is not None]
-    pairs = []
+def pair_marks(row: dict, parts: list[dict], marked: float) -> list[int | None]:
+    """Per pair of the row, the number of the marked part that its answer points to."""
+    marks = [(part["number"], part["place"]) for part in parts if part["score"] is not None]
+    found = []
     for pair in row["pairs"]:
         place = locate(pair["answer"], row["summary"])
         mark = next((number for number, other in marks if place == other), None)
-        if mark is None and pair["score"] < SHOWN_BELOW and place:
+        if mark is None and pair["score"] < marked and place:
             mark = next((number for number, other in marks if _overlap(place, other)), None)
-        bars = _bars(pair, token_text)
-        spoken = "; ".join(f"{bar['text'].strip()}: {bar['title']}" for bar in bars)
-        pairs.append(pair | {"bars": bars, "spoken": spoken, "mark": mark})
-    return sorted(pairs, key=lambda pair: pair["score"])
+        found.append(mark)
+    return found
 
 
-def _bars(pair: dict, token_text: Callable[[int], str]) -> list[dict]:
-    """Per token its text, and how far its log-probability given summary and document is below 0, in percent of the way to the floor."""
-    both = zip(pair["tokens"], pair["summary_logprobs"], pair["document_logprobs"], strict=True)
-    return [
-        {
-            "text": token_text(token),
-            "summary": round(100 * min(s / FLOOR, 1)),
-            "document": round(100 * min(d / FLOOR, 1)),
-            "title": f"given the summary {s:.2f}, given the document {d:.2f}",
-        }
-        for token, s, d in both
-    ]
-
-
-def marked_parts(summary: str, spans: list[dict]) -> list[dict]:
-    """The summary in pieces, in order: plain ones, and those that a badly scored answer points to (worst first where they overlap)."""
+def marked_parts(summary: str, spans: Iterable[dict], marked: float) -> list[dict]:
+    """The summary in pieces, in order: plain ones, and those that answers scored below `marked` point to (worst first where they overlap)."""
     taken: list[dict] = []
     for span in spans:
         place = span["start"], span["end"]
-        if span["score"] < SHOWN_BELOW and not any(_overlap(place, other["place"]) for other in taken):
+        if span["score"] < marked and not any(_overlap(place, other["place"]) for other in taken):
             taken.append(
                 {"number": len(taken), "place": place, "score": span["score"], "question": span["questions"][0]}
             )

@@ -1,8 +1,11 @@
-"""The report in a real browser: clicks, keys, widths, dark mode, hostile texts, and 5,000 rows."""
+"""The report in a real browser: clicks, keys, widths, dark mode, paper, hostile texts, and 5,000 rows."""
 
+import base64
 import json
 import math
 import re
+import time
+import zlib
 
 import pytest
 from browser import PROGRAM, Browser
@@ -39,17 +42,26 @@ ROWS = [
     row(0, "A cat sat on Monday.", [Pair("Who sat?", "cat", -0.1), Pair("When was it?", "Monday", -3.0)]),
     row(1, HOSTILE, [Pair(HOSTILE, "img", -1.0)], document=HOSTILE, id=HOSTILE, kind=HOSTILE),
     row(2, "", []),
-    row(3, "Tea was served.", [Pair("What?", "Tea", -0.2)]),
+    row(3, "Tea was served.", [Pair("What?", "Tea", -0.2)], document="The \U0001f375 was hot. A samovar hummed."),
     row(4, "On 15 May it rained hard.", [Pair("Day?", "15", -2.0), Pair("When?", "15 May", -4.0)]),
 ]
+REFERENCES = [-0.5] * 2 + [-0.2] * 98  # 99% reach more than -0.5
 
 
 def written(tmp_path, rows, **settings):
-    scores, page = tmp_path / "scores.jsonl", tmp_path / "report.html"
+    page = tmp_path / "report.html"
+    scores = tmp_path / "scores.jsonl"
     scores.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    settings = {"signature": "model:m | groups:60", "mean": -1.0, "token_text": TOKENS.get} | settings
+    settings = {"signature": "model:m | groups:60", "token_text": TOKENS.get, "reference_scores": REFERENCES} | settings
     write_report(page, scores, **settings)
     return page
+
+
+def packed(text):
+    """All rows that lie compressed in a page."""
+    chunks = re.findall(r'class="chunk">([^<]*)<', text)
+    contents = [json.loads(zlib.decompress(base64.b64decode(chunk), 31)) for chunk in chunks]
+    return [row for content in contents for row in content["rows"]]
 
 
 @pytest.fixture(scope="module")
@@ -66,86 +78,185 @@ def page(browser, tmp_path):
     return browser
 
 
+def choose(page, which, value):
+    page.run(f"{which}.value = {json.dumps(value)}; {which}.dispatchEvent(new Event('input'))")
+
+
+def search(page, words):
+    page.run(f"(find.value = {json.dumps(words)}, filter())")
+
+
 def test_sorting_and_filtering(page):
     assert page.run(SHOWN) == [4, 0, 1, 3, 2]  # -3, -1.55, -1, -0.2, none
     for order, expected in (("best", [3, 1, 0, 4, 2]), ("input", [0, 1, 2, 3, 4])):
-        page.run(f"order.value = '{order}'; order.dispatchEvent(new Event('input'))")
+        choose(page, "order", order)
         assert page.run(SHOWN) == expected
-    for which, expected in (("bad", [0, 1, 4]), ("none", [2]), ("all", [0, 1, 2, 3, 4])):
-        page.run(f"which.value = '{which}'; which.dispatchEvent(new Event('input'))")
+    for which, expected in (("bad", [0, 1, 4]), ("good", [3]), ("none", [2]), ("all", [0, 1, 2, 3, 4])):
+        choose(page, "which", which)
         assert page.run(SHOWN) == expected
+
+
+def test_the_search_covers_ids_summaries_questions_answers_and_documents(page):
+    for words, expected in (
+        ("MONDAY", [0]), ("id4", [4]), ("when was", [0]), ("samovar", [3]), ("15 may", [4]), ("document 2", [2]),
+    ):  # fmt: skip
+        search(page, words)
+        assert page.run(SHOWN) == expected, words
+        assert page.run("document.getElementById('count').textContent") == f"{len(expected)} of 5"
+        assert not page.run("nothing.checkVisibility()")
+    search(page, "zebra")
+    assert page.run(SHOWN) == [] and page.run("nothing.checkVisibility()")
+    assert page.run("nothing.textContent").startswith("Nothing fits \u201czebra\u201d.")
+    page.run("find.value = ''")
     page.click("#find")
-    page.type("MONDAY")
-    assert page.run(SHOWN) == [0] and page.run("document.getElementById('count').textContent") == "1 of 5"
-    page.run("find.value = 'id4'; find.dispatchEvent(new Event('input'))")
-    assert page.run(SHOWN) == [4]
+    page.type("samo")
+    page.run("new Promise(done => setTimeout(done, 50))")
+    assert page.run(SHOWN) == [3]
 
 
 def test_a_click_on_marked_words_shows_their_questions_and_the_document(page):
-    marks = "[...document.querySelectorAll('mark')].map(mark => mark.textContent)"
+    marks = "[...document.querySelectorAll('main mark')].map(mark => mark.textContent)"
     assert page.run(marks) == ["15 May", "Monday", "img"]  # a cat is supported; 15 lies within 15 May
-    page.click("mark", 1)
-    pointed = "[...document.querySelectorAll('.pointed')].map(pair => pair.textContent.replace(/\\s+/g, ' '))"
-    assert [text[:26] for text in page.run(pointed)] == ["-3.000 When was it? Monday"]
+    click(page, "main mark", 1)
+    pointed = "[...document.querySelectorAll('.pointed')].map(pair => pair.textContent)"
+    assert [text[:29] for text in page.run(pointed)] == ["-3.000 When was it? → MondayW"]
     assert page.run("document.querySelector('.pointed').checkVisibility()")
-    assert page.run("document.querySelector('[open] .document').textContent") == ROWS[0]["document"]
-    page.click("mark", 1)
-    assert page.run("document.querySelectorAll('[open]').length") == 1  # a second click does not close it
-    page.click("mark", 0)
+    assert page.run("document.querySelector('.document').textContent") == ROWS[0]["document"]
+    click(page, "main mark", 1)
+    assert page.run(OPEN) == [0]  # a second click does not close it
+    click(page, "main mark", 0)
     assert [text[:6] for text in page.run(pointed)] == ["-4.000", "-2.000", "-3.000"]  # by row, the worst first
 
 
+OPEN = "[...document.querySelectorAll('.row')].filter(isOpen).map(row => Number(row.dataset.n)).sort()"
+SETTLED = (
+    "(async () => { do await new Promise(done => setTimeout(done, 30)); while (document.querySelector('[data-opening]')); })()"
+)
+
+
+def click(page, selector, nth=0):
+    """A click after which what it opens is there. Rows that were out of sight get their true height first."""
+    page.run(f"document.querySelectorAll('{selector}')[{nth}].scrollIntoView({{block: 'center'}})")
+    page.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.click(selector, nth)
+    page.run(SETTLED)
+
+
 def test_the_keyboard_reaches_and_opens_everything(page):
-    page.run("which.focus()")
+    focused = "(e => e.tagName + '.' + e.className)(document.activeElement)"
+    page.run("document.getElementById('jsonl').focus()")
     page.press("Tab")
-    assert page.run("document.activeElement.tagName") == "SUMMARY"
-    page.press("Enter")
-    assert page.run("document.activeElement.parentElement.open")
-    page.press(" ")
-    assert not page.run("document.activeElement.parentElement.open")
+    assert page.run(focused) == "MARK."
     page.press("Tab")
-    for key in (" ", "Enter"):
-        page.press(key)
-        assert page.run("document.activeElement.tagName") == "MARK"
-        assert page.run("document.activeElement.closest('details').open"), key
-    assert page.run("document.querySelectorAll('.pointed').length") == 2
+    assert page.run(focused) == "BUTTON.toggle"
     assert page.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    for expected in ([4], []):
+        page.press("Enter")
+        page.run(SETTLED)
+        assert page.run(OPEN) == expected
+    page.run("document.querySelector('main mark').focus()")
+    page.press(" ")
+    page.run(SETTLED)
+    assert page.run(OPEN) == [4] and page.run("document.querySelectorAll('.pointed').length") == 2
+    page.press("Tab")  # the button of the row
+    page.press("Tab")  # the one token of the first pair that can be reached; the arrows reach the others
+    readout = "document.querySelector('.readout').textContent"
+    assert page.run(readout) == "\u201c?\u201d: given the summary 90% (-0.10), given the document under 0.01% (-12.10)"
+    page.run("document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowLeft', bubbles: true}))")
+    assert (
+        page.run(readout) == "\u201c</b><script>\u201d: given the summary 75% (-0.29), given the document 25% (-1.39)"
+    )
+    assert page.run("document.activeElement.getAttribute('aria-label')").startswith("</b><script>: given the summary")
     page.press("Tab")
-    assert page.run("document.activeElement.className") == "document"
+    page.press("Tab")
+    assert page.run(focused) == "DIV.document"
+
+
+def test_nothing_that_acts_lies_within_another_that_acts(page):
+    page.run("Promise.all(rows.map(({row}) => open(row, true)))")
+    acts = ":is(button, a, input, select, summary, [role=button])"
+    assert page.run(f"document.querySelectorAll('{acts}').length") > 20
+    assert page.run(f"document.querySelectorAll('{acts} {acts}').length") == 0
+
+
+def test_open_all_opens_what_the_filter_shows(page):
+    choose(page, "which", "bad")
+    click(page, "#open")
+    assert page.run(OPEN) == [0, 1, 4]
+    click(page, "#open")
+    assert page.run(OPEN) == [] and page.run("document.querySelectorAll('.body:not([hidden])').length") == 0
+
+
+def test_a_tap_on_a_token_tells_its_numbers(browser, tmp_path):
+    browser.open(written(tmp_path, ROWS), width=390)
+    click(browser, ".toggle", 1)
+    click(browser, ".row:nth-child(2) .bars button", 0)
+    told = browser.run("document.querySelector('.row:nth-child(2) .readout').textContent")
+    assert told == "\u201cWhen\u201d: given the summary 90% (-0.10), given the document 90% (-0.10)"
 
 
 def test_texts_are_texts(page):
-    assert page.run("document.title") == "QUALS report"
-    assert page.run("document.scripts.length") == 1 and page.run("document.images.length") == 0
+    page.run("Promise.all(rows.map(({row}) => open(row, true)))")
+    assert page.run("document.title") == "QUALS report" and page.run("document.images.length") == 0
+    assert page.run("[...document.scripts].filter(script => script.type !== 'text/plain').length") == 1
     hostile = "document.querySelector('[data-n=\"1\"]')"
     assert page.run(f"{hostile}.querySelector('.document').textContent") == HOSTILE
     assert HOSTILE in page.run(f"{hostile}.querySelector('.pair').textContent")
-    assert page.run(f"{hostile}.querySelector('.soft').textContent") == f"{HOSTILE} · {HOSTILE} · 1 pair"
+    assert page.run(f"{hostile}.querySelector('.facts').textContent") == f"{HOSTILE} · {HOSTILE} · 1 question"
     assert page.run(f"{hostile}.querySelector('.bars').textContent") == "When </b><script>?"
     assert page.events("Log.entryAdded") == [] and page.events("Runtime.exceptionThrown") == []
     asked = [event["request"]["url"] for event in page.events("Network.requestWillBeSent")]
-    assert len(asked) == 1 and asked[0].startswith("file:")
+    assert [url for url in asked if not url.startswith(("file:", "blob:"))] == []
 
 
-@pytest.mark.parametrize("width", [390, 800, 1280])
+def test_the_filtered_rows_are_exported(page):
+    choose(page, "which", "bad")
+    rows = [json.loads(line) for line in page.run("jsonl()").splitlines()]
+    assert [row["id"] for row in rows] == ["id4", "id0", HOSTILE]
+    wanted = ROWS[4] | {"pairs": [pair | {"document_logprobs": pair["document_logprobs"]} for pair in ROWS[4]["pairs"]]}
+    assert rows[0]["summary"] == wanted["summary"] and rows[0]["quals"] == wanted["quals"]
+    for pair, other in zip(rows[0]["pairs"], wanted["pairs"], strict=True):
+        assert pair["document_logprobs"] == pytest.approx(other["document_logprobs"], abs=6e-4)
+        assert pair["question"] == other["question"] and pair["tokens"] == other["tokens"]
+    lines = page.run("csv()").split("\r\n")
+    assert (
+        lines[0]
+        == '\ufeff"id","summary_index","quals","num_pairs","summary","worst_question","worst_answer","worst_score","document"'
+    )
+    assert (
+        lines[1].startswith('"id4","0","-3","2","On 15 May it rained hard.","When?","15 May","-4",') and len(lines) == 5
+    )
+
+
+@pytest.mark.parametrize("width", [390, 820, 1400])
 @pytest.mark.parametrize("dark", [False, True])
 def test_widths_and_colours(browser, tmp_path, width, dark):
     long = row(5, "unbroken" * 60, [Pair("q" * 300, "unbroken" * 60, -5.0)], document="d" * 3000)
-    browser.open(written(tmp_path, [*ROWS, long]), width=width, dark=dark)
-    browser.run("document.querySelectorAll('details').forEach(row => row.open = true)")
+    grouped = [other | {"system": "s" * 80 if n % 2 else "b"} for n, other in enumerate([*ROWS, long])]
+    browser.open(written(tmp_path, grouped), width=width, dark=dark)
+    browser.run("Promise.all(rows.map(({row}) => open(row, true)))")
     assert browser.run("document.documentElement.scrollWidth") == width  # nothing sticks out at the side
     beside = browser.run(
         "document.querySelector('.document').getBoundingClientRect().left"
         " - document.querySelector('.pair').getBoundingClientRect().right"
     )
     assert (beside > 0) == (width > 768)
-    for selector, background in (("body", "body"), (".soft", "body"), ("mark", "mark"), (".bad", ".row")):
+    for selector, background in (
+        ("body", "body"), (".soft", "body"), (".facts", ".row"), ("mark", "mark"), (".score.bad", ".row"),
+    ):  # fmt: skip
         assert contrast(browser, selector, background) >= 4.5, selector  # WCAG 2.1, level AA
-    for bar in (".key i", ".key i + i"):
-        colours = [f"getComputedStyle(document.querySelector('{name}')).backgroundColor" for name in (bar, ".row")]
-        assert ratio(*map(browser.run, colours)) >= 3, bar  # of what is no text
+    back = colour(browser, "--card")
+    for bar in ("--summary", "--document", "--bad", "--frame"):
+        assert ratio(colour(browser, bar), back) >= 3, bar  # of what is no text
     luminance = relative_luminance(browser.run("getComputedStyle(document.body).backgroundColor"))
     assert luminance < 0.02 if dark else luminance == 1.0
+
+
+def colour(browser, name):
+    """A variable of the page as red, green and blue."""
+    text = browser.run(f"getComputedStyle(document.documentElement).getPropertyValue('{name}')").strip("# ")
+    text = text if len(text) == 6 else "".join(letter * 2 for letter in text)
+    return "rgb({}, {}, {})".format(*(int(text[place : place + 2], 16) for place in (0, 2, 4)))
 
 
 def relative_luminance(colour):
@@ -165,34 +276,41 @@ def ratio(*colours):
 
 
 def test_bars_are_log_probabilities(page):
-    page.click(".row summary", 1)
+    click(page, ".toggle", 1)
     heights = page.run(
-        "[...document.querySelectorAll('.row')[1].querySelectorAll('.bars b')].slice(0, 3)"
+        "[...document.querySelectorAll('.row')[1].querySelectorAll('.bars button')].slice(0, 3)"
         ".map(b => [b.style.getPropertyValue('--s'), b.style.getPropertyValue('--d')].map(Number))"
     )
     assert heights == [[1, 1], [3, 14], [1, 91]]  # percent of -10: -0.1; log 0.75 and log 0.25; -9.1
-    colours = page.run(
-        "['--summary', '--document'].map(name => getComputedStyle(document.documentElement).getPropertyValue(name))"
-    )
-    assert colours == ["#2f6fde", "#d07016"]
     drawn = page.run(
-        "getComputedStyle(document.querySelectorAll('.row')[1].querySelectorAll('.bars b')[2], '::before').backgroundSize"
+        "getComputedStyle(document.querySelectorAll('.row')[1].querySelectorAll('.bars button')[2], '::before').backgroundSize"
     )
-    assert drawn == "6px 1%, 6px 91%"
-    legend = page.run("document.querySelector('.key').textContent")
-    assert "log-probability" in legend and "from 0 (certain) down to \u221210" in legend
+    assert drawn == "7px 1%, 7px 91%"
+    legend = page.run("document.querySelector('.help').textContent")
+    assert "log-probability" in legend and "from 0 down to \u221210" in legend
+    click(page, ".toggle", 0)
+    lowest = "document.querySelector('.row').querySelectorAll('.bars button')[2].style.getPropertyValue('--d')"
+    assert page.run(lowest) == "100"  # -12.1: a bar ends at the floor
 
 
-def test_a_bar_ends_at_the_floor(tmp_path):
-    text = written(tmp_path, [row(0, "A cat.", [Pair("Who?", "cat", -9.0)])]).read_text()
-    assert re.findall(r"--s:(\d+);--d:(\d+)", text)[2] == ("1", "100")  # -27.1
-
-
-def test_bars_speak_to_those_who_do_not_see_them(tmp_path):
-    text = written(tmp_path, ROWS[:1]).read_text()
-    label = "log-probability of each token. When: given the summary -0.10, given the document -0.10; "
-    label += "&lt;/b&gt;&lt;script&gt;: given the summary -0.29"
-    assert text.count(f'role="img" aria-label="{label}') == 2 and "given the document -9.10" in text
+def test_what_is_open_is_on_paper_with_its_bars(browser, tmp_path):
+    browser.open(written(tmp_path, ROWS), dark=True)
+    browser.run("Promise.all(rows.map(({row}) => open(row, true)))")
+    dark = {"name": "prefers-color-scheme", "value": "dark"}
+    browser.call("Emulation.setEmulatedMedia", media="print", features=[dark])
+    try:
+        # Without this browsers leave backgrounds out, and bars and marks are backgrounds.
+        for selector in (".bars button", "main mark", ".histogram s", ".swatch.striped"):
+            assert browser.run(f"getComputedStyle(document.querySelector('{selector}')).printColorAdjust") == "exact"
+        assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        shown = "[...document.querySelectorAll('{}')].map(e => e.checkVisibility())"
+        assert browser.run(shown.format(".tools, .toggle, .look")) == [False] * 6
+        assert browser.run("getComputedStyle(document.querySelector('.document')).overflow") == "visible"
+        browser.run("dispatchEvent(new Event('beforeprint'))")
+        assert browser.run(shown.format(".bars")) == [True] * 6  # the questions that are folded away too
+        assert base64.b64decode(browser.call("Page.printToPDF")["data"]).startswith(b"%PDF")
+    finally:
+        browser.call("Emulation.setEmulatedMedia", media="")
 
 
 def test_five_thousand_rows(browser, tmp_path):
@@ -200,30 +318,98 @@ def test_five_thousand_rows(browser, tmp_path):
     rows = [
         row(n, texts[n % 2], [Pair("When?", "Monday", -n / 1000), Pair("What?", "Tea", -n / 1000)]) for n in range(5000)
     ]
-    browser.open(written(tmp_path, rows))
+    file = written(tmp_path, rows, shown=5000)
+    start = time.monotonic()
+    browser.open(file)
+    browser.run("document.body.offsetHeight")
+    loaded = time.monotonic() - start
     assert browser.run("document.querySelectorAll('.row').length") == 5000
-    assert browser.run("document.querySelectorAll('details.row').length") == 200
     assert browser.run(SHOWN)[:2] == [4999, 4998]
     seconds = browser.run(
-        "(() => { const start = performance.now(); find.value = 'id12'; filter(); order.value = 'best'; sort();"
+        "(() => { const start = performance.now(); order.value = 'best'; sort();"
         " document.body.offsetHeight; return (performance.now() - start) / 1000; })()"
     )
-    assert seconds < 5
+    # 2 s and 0.3 s are asked for; other work on the machine may triple them.
+    assert loaded < 6 and seconds < 0.9, (loaded, seconds)
+    search(browser, "id12")
     assert browser.run(SHOWN)[:3] == [12, 120, 121] and len(browser.run(SHOWN)) == 111
+    search(browser, "document 4321.")
+    assert browser.run(SHOWN) == [4321]
+    click(browser, ".row:not([hidden]) .toggle")
+    assert browser.run("document.querySelector('.document').textContent") == rows[4321]["document"]
 
 
-def test_a_page_holds_the_worst_of_very_many(tmp_path):
-    text = written(
-        tmp_path, [row(n, "Tea.", [Pair("What?", "Tea", -n)]) for n in range(50)], most=10, full=3
-    ).read_text()
-    assert re.findall(r'data-n="(\d+)"', text) == [str(n) for n in range(40, 50)] and text.count("<details") == 3
-    assert "50 summaries" in text and "holds the worst 10" in text
+def test_a_page_holds_the_worst_of_very_many_and_counts_them_all(tmp_path):
+    rows = [row(n, "Tea.", [Pair("What?", "Tea", -n)]) for n in range(250)]
+    text = written(tmp_path, rows, shown=220).read_text()
+    assert re.findall(r'data-n="(\d+)"', text) == [str(n) for n in range(30, 250)]
+    assert [entry["number"] for entry in packed(text)] == list(range(30, 250))
+    assert "249 of 250 summaries may say" in text and "holds the worst 220" in text
+    assert "QUALS -124.500" in text
+
+
+def test_rows_may_be_given_as_a_list(tmp_path):
+    write_report(
+        tmp_path / "list.html",
+        ROWS,
+        signature="model:m | groups:60",
+        token_text=TOKENS.get,
+        reference_scores=REFERENCES,
+    )
+    assert (tmp_path / "list.html").read_bytes() == written(tmp_path, ROWS).read_bytes()
+
+
+def test_a_page_without_scores_or_rows(browser, tmp_path):
+    for rows in ([], [ROWS[2]]):
+        browser.open(written(tmp_path, rows, reference_scores=None))
+        assert browser.run("document.querySelector('h1').textContent") == "No summary could be scored"
+        assert browser.run("document.querySelector('.mean b').textContent") == "QUALS none"
+    assert browser.events("Runtime.exceptionThrown") == []
+
+
+def test_a_group_is_counted_and_shown(browser, tmp_path):
+    rows = [other | {"system": "a" if n % 2 else HOSTILE} for n, other in enumerate(ROWS)]
+    browser.open(written(tmp_path, rows))
+    cells = "[...document.querySelectorAll('.groups tbody tr')].map(row => [...row.children].slice(0, 3).map(cell => cell.textContent))"
+    # Rows 0, 2, 4: -1.55, none, -3; rows 1 and 3: -1, -0.2.
+    assert browser.run(cells) == [[HOSTILE, "3", "-2.275"], ["a", "2", "-0.600"]]
+    click(browser, ".groups button", 1)
+    assert browser.run(SHOWN) == [1, 3]
+    choose(browser, "group", "*")
+    assert len(browser.run(SHOWN)) == 5
+
+
+def test_the_document_is_marked_through_the_likeliest_sentence(browser, tmp_path):
+    asked = []
+
+    def sentences(document, pairs):
+        asked.append((document, [pair["question"] for pair in pairs]))
+        return [(15, 32)] * len(pairs)
+
+    own = [
+        ROWS[3],
+        ROWS[0] | {"pairs": [pair | {"document_sentence": [0, 11]} for pair in ROWS[0]["pairs"]]},
+        *ROWS[1:3],
+    ]
+    browser.open(written(tmp_path, own, sentences=sentences, sentence_rows=3))
+    # The worst two rows and the third are looked up; a row that knows its sentences is not asked about.
+    assert asked == [(ROWS[3]["document"], ["What?"]), (HOSTILE, [HOSTILE])]
+    search(browser, "samovar")
+    click(browser, ".row:not([hidden]) .toggle")
+    assert (
+        browser.run("document.querySelector('.document .sentence.shown').textContent") == "A samovar hummed."
+    )  # after an emoji
+    assert browser.run("document.querySelector('.look').textContent") == "Likeliest in: A samovar hummed."
+    search(browser, "monday")
+    click(browser, ".row:not([hidden]) .toggle")
+    assert browser.run("document.querySelector('.row:not([hidden]) .document .sentence').textContent") == "Document 0."
+    assert "sentence in a frame" in browser.run("document.querySelector('.help').textContent")
 
 
 def test_marked_parts_are_the_summary():
     summary = "On 15 May it rained on 15 roofs."
     pairs = [Pair("q", "15", -1.0), Pair("q", "15 May", -2.0), Pair("q", "roofs", -0.4), Pair("q", "rained", -0.6)]
-    parts = marked_parts(summary, spans(summary, pairs))
+    parts = marked_parts(summary, spans(summary, pairs), -0.5)
     assert "".join(part["text"] for part in parts) == summary
     assert [part["text"] for part in parts if part["score"] is not None] == ["15 May", "rained"]
 
