@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 
 import numpy as np
 
 from quals_jax import __version__
+from quals_jax.corpus import CorpusResult, score_corpus
 from quals_jax.inputs import check_pairs, check_texts
 from quals_jax.pairs import MAX_PAIRS, QAPair, keep_pairs
 from quals_jax.qagen import QAGen
+from quals_jax.spans import spans
 from quals_jax.statistics import interval_of_mean
 
 SUMMARY_SCORES = ("likelihood", "beam")
@@ -48,6 +50,12 @@ class QualsResult:
     pairs: tuple[ScoredPair, ...]
     truncated: bool
     summary_truncated: bool = False
+    summary: str = ""
+
+    @property
+    def spans(self) -> list[dict]:
+        """Which words of the summary the answers point to, worst first: `start`, `end`, `score`, `questions` (`quals_jax.spans`)."""
+        return spans(self.summary, self.pairs)
 
     @property
     def num_pairs(self) -> int:
@@ -104,7 +112,14 @@ class Quals:
             for row in places:
                 own = list(islice(remaining, len(kept[row])))
                 results[row] = self._result(kept[row], own, truncated, cut[summaries[row]])
-        return results
+        return [replace(result, summary=summary) for result, summary in zip(results, summaries, strict=True)]
+
+    def corpus(self, documents: Sequence[str], summaries: Sequence[str], progress: bool = False) -> CorpusResult:
+        """The mean over all summaries with its interval, and every result: `score` for a whole corpus, in blocks.
+
+        progress: shows a bar on standard error. Raises what `score` raises.
+        """
+        return score_corpus(self, documents, summaries, progress=progress)
 
     def score_stream(
         self, pairs: Iterable[tuple[str, str] | Mapping], block_rows: int = BLOCK_ROWS
@@ -122,10 +137,18 @@ class Quals:
 
     def percentile(self, quals: float | None) -> float | None:
         """The percentage of reference summaries that score lower, if the model came with their scores under these settings."""
-        distribution = self.qagen.distribution
-        if quals is None or not distribution or _settings(distribution["signature"]) != _settings(self.signature):
+        references = self.reference_scores
+        if quals is None or references is None:
             return None
-        return round(100 * float(np.searchsorted(distribution["quals"], quals) / len(distribution["quals"])), 1)
+        return round(100 * float(np.searchsorted(references, quals) / len(references)), 1)
+
+    @property
+    def reference_scores(self) -> list[float] | None:
+        """QUALS of reference summaries, sorted, if the model came with them and they were made with these settings."""
+        distribution = self.qagen.distribution
+        if not distribution or _settings(distribution["signature"]) != _settings(self.signature):
+            return None
+        return distribution["quals"]
 
     @property
     def signature(self) -> str:

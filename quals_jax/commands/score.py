@@ -226,19 +226,10 @@ def _conclude(options, quals, ledger, *, counted: bool) -> None:
         summary = Summary.of_lines(lines)
     table = summary.lines(quals.signature, skipped=ledger.skipped, notes=_notes(options, ledger.messages))
     if options.report:
-        from quals_jax.report import write_report
-        from quals_jax.tokenizer import EOS
+        from quals_jax.corpus import write_quals_report
 
-        tokenizer = quals.qagen.tokenizer
-        names = {tokenizer.connector_id: "→", EOS: "end"}
         try:
-            write_report(
-                Path(options.report),
-                ledger.output,
-                signature=quals.signature,
-                mean=summary.mean,
-                token_text=lambda token: names.get(token) or tokenizer.decode([token]),
-            )
+            write_quals_report(Path(options.report), ledger.output, quals, shown=options.report_rows)
         except OSError as error:
             raise UserError(f"{options.report}: cannot be written ({error.strerror or error})") from None
         table.insert(-2, f"report         {options.report}")

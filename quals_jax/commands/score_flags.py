@@ -10,7 +10,13 @@ from quals_jax.commands.ledger import ENDINGS, refuse_special
 
 BLOCK_ROWS = 256
 # The least and the most that is taken.
-LIMITS = {"num_beams": (1, 1000), "batch_size": (1, 4096), "block_rows": (1, 1_000_000), "max_pairs": (0, 1_000_000)}
+LIMITS = {
+    "num_beams": (1, 1000),
+    "batch_size": (1, 4096),
+    "block_rows": (1, 1_000_000),
+    "max_pairs": (0, 1_000_000),
+    "report_rows": (1, 1_000_000),
+}
 STRONGEST = 1e6
 DESCRIPTION = "Scores summaries against their documents with QUALS. Near 0: the document supports the summary; far below 0: it does not."
 USAGE = (
@@ -41,6 +47,7 @@ def parser() -> Parser:
     add = parser.add_argument_group("output").add_argument
     add("--output", metavar="FILE", help="JSONL; without it the rows go to standard output")
     add("--report", metavar="FILE", help="an HTML page to look at the results; needs --output")
+    add("--report_rows", type=int, default=2000, help="rows that the page holds, the worst (2000)")
     add("--overwrite", action="store_true", help="start afresh even if the output is there")
     add(
         "--shard",

@@ -16,13 +16,11 @@ def score_block(quals, block: Block) -> list:
 
 def output_rows(quals, block: Block, results: list) -> list[dict]:
     """The results of a block as rows of the output."""
-    from quals_jax.spans import spans
-
     written, results = [], iter(results)
     for row in block.rows:
         for index, summary in enumerate(row.summaries):
             result = next(results)
-            own = {"id": row.id, "summary_index": index, **result.to_json(), "spans": spans(summary, result.pairs)}
+            own = {"id": row.id, "summary_index": index, **result.to_json(), "spans": result.spans}
             if (percentile := quals.percentile(result.quals)) is not None:
                 own["percentile"] = percentile
             own |= {"document": row.document, "summary": summary}

@@ -44,7 +44,7 @@ def write_report(
     rows: a JSONL file, or the rows themselves. The head counts all of them; the worst `shown` can be read and opened.
     token_text: what stands below the bars of a token.
     group_by: the field whose groups are compared; without one, the first that all rows have and that has few values.
-    reference_scores: QUALS of reference summaries, which say from where on words are marked (`overview.threshold`).
+    reference_scores: QUALS of reference summaries, sorted or not, which say from where on words are marked (`overview.threshold`).
     sentences: called with document and pairs of each of the worst `sentence_rows` rows; gives per pair start and end of the
         sentence of the document in which the pair is likeliest (`quals_jax.evidence`). A pair that has a
         `document_sentence` already keeps it.

@@ -129,9 +129,7 @@ def test_a_click_on_marked_words_shows_their_questions_and_the_document(page):
 
 
 OPEN = "[...document.querySelectorAll('.row')].filter(isOpen).map(row => Number(row.dataset.n)).sort()"
-SETTLED = (
-    "(async () => { do await new Promise(done => setTimeout(done, 30)); while (document.querySelector('[data-opening]')); })()"
-)
+SETTLED = "(async () => { do await new Promise(done => setTimeout(done, 30)); while (document.querySelector('[data-opening]')); })()"
 
 
 def click(page, selector, nth=0):
