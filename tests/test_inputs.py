@@ -10,7 +10,7 @@ import pytest
 from quals_jax.inputs import check_lists_of_texts, check_pairs, check_texts
 from quals_jax.metrics import check_lists
 from quals_jax.quals import Quals
-from quals_jax.rerank import rerank
+from quals_jax.reranking import rerank
 
 
 class Labelled:

@@ -144,7 +144,7 @@ def score(config: ConseqConfig, folder: Path, candidates: Path, say: Callable[[s
 
 def quals_scores(quals: Quals, rows: list[dict]) -> list[dict]:
     """QUALS of candidates and reference of every row; a document is encoded once for all of them."""
-    from quals_jax.rerank import score_candidates
+    from quals_jax.reranking import score_candidates
 
     texts = [[*row["candidates"], row["reference"]] for row in rows]
     scores = score_candidates(quals, [row["document"] for row in rows], texts)

@@ -180,7 +180,7 @@ def _references(rows) -> list[str]:
 
 def _writer(system: System, quals, search, tokenizer, dtype, batch_size) -> tuple[Callable, dict]:
     """A function of documents to the system's summaries, and what they depend on."""
-    from quals_jax.rerank import rerank
+    from quals_jax.reranking import rerank
     from quals_jax.summarizer import Summarizer
 
     search = dict(search or {}) | ({"num_beams": system.best_of} if system.best_of else {})

@@ -81,7 +81,7 @@ def read(path: str | Path) -> Iterator[Block]:
 
 def _chosen(quals, rows: list) -> list[str]:
     """The lines of the output for these rows."""
-    from quals_jax.rerank import rerank
+    from quals_jax.reranking import rerank
 
     lines = []
     choices = rerank(quals, [row.document for row in rows], [row.summaries for row in rows])

@@ -303,7 +303,7 @@ def test_messages_about_devices_are_for_those_who_ask(monkeypatch, own_environme
 
     from quals_jax.commands import runtime
 
-    monkeypatch.setattr(runtime, "keep_compiled", lambda folder: None)
+    monkeypatch.setattr(runtime, "keep_compiled_programs", lambda folder: None)
     logger = logging.getLogger("jax._src.xla_bridge")
     monkeypatch.setattr(logger, "level", logging.NOTSET)
     runtime.prepare()
@@ -318,7 +318,7 @@ def test_a_user_without_a_home_has_no_cache(monkeypatch, own_environment):
 
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", no_home)
-    monkeypatch.setattr(runtime, "keep_compiled", lambda folder: pytest.fail("nothing can be kept"))
+    monkeypatch.setattr(runtime, "keep_compiled_programs", lambda folder: pytest.fail("nothing can be kept"))
     runtime.prepare()
 
 
@@ -334,7 +334,7 @@ def test_a_damaged_entry_that_cannot_be_removed_is_left(monkeypatch, tmp_path):
     monkeypatch.setattr("warnings.showwarning", lambda *all, **named: pytest.fail("was shown"))
     (tmp_path / "jit_x-1-cache").mkdir()  # cannot be unlinked
     try:
-        runtime.keep_compiled(tmp_path)
+        runtime.keep_compiled_programs(tmp_path)
         sys.modules["warnings"].showwarning(
             "Error reading persistent compilation cache entry for 'jit_x': bad", UserWarning, "f", 1
         )

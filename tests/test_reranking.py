@@ -7,7 +7,7 @@ import pytest
 
 from quals_jax.commands.errors import UserError
 from quals_jax.commands.rerank import main, read
-from quals_jax.rerank import highest, rerank
+from quals_jax.reranking import highest, rerank
 
 
 class FakeQuals:
