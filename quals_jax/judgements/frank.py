@@ -32,7 +32,7 @@ def read(path: Path, level: str) -> Judgements:
                 document=texts["article"],
                 summary=texts["summary"],
                 references=(texts["reference"],) if texts["reference"] else (),
-                recorded={name: row.number_of(name, of=given) for name in given if given[name] is not None},
+                recorded=row.numbers(given),
             )
         )
     return Judgements(rows, "Factuality", ranked_systems=True, notes=("share of sentences without error",))

@@ -44,6 +44,11 @@ class Row:
             raise ValueError(f"{self.place}: field {name!r} is {shown(found)}, not a number")
         return value
 
+    def numbers(self, given: dict, *, without: tuple[str, ...] = ()) -> dict[str, float]:
+        """The finite numbers of an object; null and NaN say that there is none. `without`: names to pass over."""
+        known = {name for name, value in given.items() if value is not None and value == value and name not in without}
+        return {name: self.number_of(name, of=given) for name in given if name in known}
+
     def objects(self, name: str) -> list[dict]:
         """A list of objects."""
         found = self.get(name, list)

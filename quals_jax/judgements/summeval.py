@@ -28,7 +28,7 @@ def read(path: Path, level: str) -> Judgements:
             scores = row.get("scores", dict, of=own)
             human = {question: row.number_of(question, of=scores) for question in QUESTIONS}
             summary = row.get("sys_summ", str, of=own)
-            others = {other: row.number_of(other, of=scores) for other in scores if other not in QUESTIONS}
+            others = row.numbers(scores, without=QUESTIONS)
             rows.append(
                 Judged(f"{name}-{system}", name, system, human, None, document, summary, references, recorded=others)
             )

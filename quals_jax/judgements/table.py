@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 COEFFICIENTS = ("pearson", "spearman", "kendall")
-CELL = 24
+CELL = 27
 INTERVALS = "in brackets 95% intervals: documents resampled with all their summaries"
 
 

@@ -47,9 +47,7 @@ def read(path: Path, level: str) -> Judgements:
                 document=row.get("document", str) if row.values.get("document") else None,
                 summary=summary,
                 references=(unescaped(reference),) if reference and system != GOLD else (),
-                recorded={
-                    name: row.number_of(name, of=scores) for name in scores if name not in JUDGEMENTS_AMONG_SCORES
-                },
+                recorded=row.numbers(scores, without=JUDGEMENTS_AMONG_SCORES),
             )
         )
     notes = (

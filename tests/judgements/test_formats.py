@@ -123,6 +123,8 @@ def test_frank_has_scores_of_metrics_and_kinds_of_error(tmp_path):
     assert found.rows[0].recorded == {"Rouge 1": 0.1, "FactCC": 0.9} and found.rows[1].recorded == {"Rouge 1": 0.1}
     assert found.rows[0].document is None
     assert read(f"frank:{tmp_path}", judgement="EntE").human == [0.5, 0.5]
+    nan = written(tmp_path / "nan.jsonl", [FRANK[0] | {"metrics": {"FactCC": float("nan"), "QAGS": "0.25"}}])
+    assert read(f"frank:{nan}").rows[0].recorded == {"QAGS": 0.25}
 
 
 def test_summeval_has_a_row_for_every_system(tmp_path):
