@@ -96,3 +96,14 @@ def test_a_bad_row_is_one_line(tmp_path, line, message):
     (tmp_path / "rows.jsonl").write_text(line + "\n")
     with pytest.raises(UserError, match=message):
         read(tmp_path / "rows.jsonl")
+
+
+def test_a_metric_of_which_less_is_better_chooses_the_lowest():
+    class Length:
+        higher_is_better = False
+
+        def score(self, documents, summaries):
+            return [None if text == "" else float(len(text)) for text in summaries]
+
+    (found,) = rerank(Length(), ["a"], [["long one", "", "one", "two"]])
+    assert found.summary == "one" and found.score == 3 and found.scores == (8, None, 3, 3)

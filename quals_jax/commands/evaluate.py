@@ -16,8 +16,9 @@ from pathlib import Path
 
 from quals_jax.commands import steps
 from quals_jax.commands.errors import Parser, UserError
+from quals_jax.metrics import Metric, compared_with
 
-METRICS = {  # name in the rows -> (title, factor)
+METRICS = {  # name in the rows -> (title, factor); of others, those of --metric, the name is the title
     "rouge1": ("ROUGE-1", 100),
     "rouge2": ("ROUGE-2", 100),
     "rougeL": ("ROUGE-L", 100),
@@ -53,6 +54,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--folder", default="", help="where tensorflow_datasets keeps its sets")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
     parser.add_argument("--tokenizer", help="a folder, for summarizers that have none beside them")
+    parser.add_argument(
+        "--metric", nargs="+", default=[], metavar="NAME", help="further metrics: NAME or NAME=MODEL, as qags or factcc"
+    )
     parser.add_argument("--qagen", help="the model of QUALS (the embedded one)")
     parser.add_argument("--qagen_tokenizer", help="a folder, if that model has none beside it")
     parser.add_argument("--qagen_beams", type=int, default=60, help="of QUALS, each a group of its own (60)")
@@ -76,6 +80,7 @@ def main(arguments: list[str]) -> int:
     prepare()
     from quals_jax.commands.documents import Documents
     from quals_jax.decoding.diverse_beam import SearchConfig
+    from quals_jax.metrics import MetricSettings, load
     from quals_jax.qagen import QAGen
     from quals_jax.quals import Quals
 
@@ -94,9 +99,10 @@ def main(arguments: list[str]) -> int:
         qagen = QAGen.from_pretrained(
             options.qagen, options.qagen_tokenizer, questions, options.dtype, options.batch_size
         )
+        settings = MetricSettings(dtype=options.dtype, batch_size=options.batch_size)
         text = evaluate(
             systems, documents, Quals(qagen), options.output, search=given, tokenizer=options.tokenizer,
-            dtype=options.dtype, batch_size=options.batch_size,
+            dtype=options.dtype, batch_size=options.batch_size, metrics={name: load(name, settings) for name in options.metric},
         )  # fmt: skip
     except (ValueError, OSError) as error:
         raise UserError(error) from None
@@ -106,16 +112,16 @@ def main(arguments: list[str]) -> int:
 
 def evaluate(
     systems: Sequence[System], documents, quals, folder: Path, *, search: Mapping | None = None, tokenizer: str | None = None,
-    dtype: str = "float32", batch_size: int = 16, say: Callable[[str], None] = lambda line: None,
+    dtype: str = "float32", batch_size: int = 16, metrics: Mapping[str, Metric] | None = None, say: Callable[[str], None] = lambda line: None,
 ) -> str:  # fmt: skip
     """The table of all systems, the references in front. Everything is kept in `folder`.
 
     Args:
         documents: a `Documents`. quals: the metric. search: fields of the summarizers' beam search; what is not in it
-            is as each model says.
+            is as each model says. metrics: further ones, by the names that their columns get.
 
     Raises:
-        ValueError: naming what is wrong with a model.
+        ValueError: naming what is wrong with a model, or a metric that is there already.
     """
     from quals_jax import parallel
     from quals_jax.report.side_by_side import write_side_by_side
@@ -123,6 +129,10 @@ def evaluate(
     names = [REFERENCES, *(system.name for system in systems)]
     if len(set(names)) < len(names):
         raise ValueError(f"the systems are called {', '.join(names)}; every name must be another")
+    metrics = dict(metrics or {})
+    if taken := [name for name in metrics if name in (*METRICS, "id", "summary", "supported", "unsupported")]:
+        raise ValueError(f"--metric {taken[0]}: is in the table without being asked for")
+    signatures = {name: f"against {compared_with(metric, ())} | {metric.signature}" for name, metric in metrics.items()}
     folder.mkdir(parents=True, exist_ok=True)
     data = documents.fingerprint()
     results = {}
@@ -133,18 +143,19 @@ def evaluate(
             write, made_by = _references, {}
         else:
             write, made_by = _writer(systems[number - 1], quals, search, tokenizer, dtype, batch_size)
-        _evaluate_one(path, write, {"data": data, "quals": quals.signature, **made_by}, documents, quals)
+        made_by |= {"metrics": signatures} if signatures else {}
+        _evaluate_one(path, write, {"data": data, "quals": quals.signature, **made_by}, documents, quals, metrics)
         results[name] = list(steps.read_rows(path))
-    text = table(results, quals.signature)
+    text = table(results, quals.signature, signatures)
     if parallel.is_first_process():
         write_side_by_side(folder / "page.html", [row.document for row in documents], results, text)
-        numbers = {name: {metric: _mean(results[name], metric) for metric in METRICS} for name in names}
+        numbers = {name: {metric: _mean(results[name], metric) for metric in [*METRICS, *metrics]} for name in names}
         steps.write_whole(folder / "results.json", json.dumps(numbers, indent=2) + "\n")
         steps.write_whole(folder / "table.txt", text + "\n")
     return text
 
 
-def _evaluate_one(path: Path, write: Callable, inputs: dict, documents, quals) -> None:
+def _evaluate_one(path: Path, write: Callable, inputs: dict, documents, quals, metrics: Mapping[str, Metric]) -> None:
     from quals_jax.gazette import check
     from quals_jax.metrics.rouge import rouge
 
@@ -152,10 +163,13 @@ def _evaluate_one(path: Path, write: Callable, inputs: dict, documents, quals) -
         own = [documents[row] for row in rows]
         summaries = write(own)
         overlaps = rouge([row.reference for row in own], summaries)
-        scored = quals.score([row.document for row in own], summaries)
+        texts, references = [row.document for row in own], [row.reference for row in own]
+        scored = quals.score(texts, summaries)
+        further = {name: metric.score(texts, summaries, references) for name, metric in metrics.items()}
         made = []
-        for row, summary, overlap, result in zip(own, summaries, overlaps, scored, strict=True):
+        for place, (row, summary, overlap, result) in enumerate(zip(own, summaries, overlaps, scored, strict=True)):
             made.append({"id": row.id, "summary": summary, "quals": result.quals, **asdict(overlap)})
+            made[-1] |= {name: scores[place] for name, scores in further.items()}
             if row.story is not None:
                 made[-1] |= facts(check(row.story, summary))
         return made
@@ -198,18 +212,20 @@ def _writer(system: System, quals, search, tokenizer, dtype, batch_size) -> tupl
     return (by_choice if system.best_of else by_search), made_by
 
 
-def table(results: Mapping[str, Sequence[dict]], signature: str) -> str:
-    """Means with 95% bootstrap intervals, and how every system differs from each before it, paired."""
+def table(results: Mapping[str, Sequence[dict]], signature: str, further: Mapping[str, str] | None = None) -> str:
+    """Means with 95% bootstrap intervals, and how every system differs from each before it, paired. further: other metrics in the
+    rows, and their signatures."""
     from quals_jax.statistics import interval_of_mean
 
     names = list(results)
-    metrics = [metric for metric in METRICS if any(metric in row for row in results[names[0]])]
+    further = dict(further or {})
+    metrics = [metric for metric in [*METRICS, *further] if any(metric in row for row in results[names[0]])]
     wide = max(map(len, names)) + 2
-    lines = [" " * wide + "".join(f"{METRICS[metric][0]:>{COLUMN}}" for metric in metrics)]
+    lines = [" " * wide + "".join(f"{_title(metric):>{COLUMN}}" for metric in metrics)]
     for name in names:
         cells = []
         for metric in metrics:
-            values = [row[metric] * METRICS[metric][1] for row in results[name] if row[metric] is not None]
+            values = [row[metric] * _factor(metric) for row in results[name] if row[metric] is not None]
             if not values:
                 cells.append("none")
                 continue
@@ -230,7 +246,7 @@ def table(results: Mapping[str, Sequence[dict]], signature: str) -> str:
         lines.append(
             "without QUALS, as no pair was kept: " + ", ".join(f"{name} {count}" for name, count in without.items())
         )
-    return "\n".join([*lines, f"QUALS: {signature}"])
+    return "\n".join([*lines, f"QUALS: {signature}", *(f"{name}: {own}" for name, own in further.items())])
 
 
 def _difference(rows: Sequence[dict], baseline: Sequence[dict], metric: str) -> str:
@@ -238,7 +254,7 @@ def _difference(rows: Sequence[dict], baseline: Sequence[dict], metric: str) -> 
     from quals_jax.statistics import paired_significance
 
     both = [
-        (row[metric] - base[metric]) * METRICS[metric][1]
+        (row[metric] - base[metric]) * _factor(metric)
         for row, base in zip(rows, baseline, strict=True)
         if row[metric] is not None and base[metric] is not None
     ]
@@ -248,13 +264,21 @@ def _difference(rows: Sequence[dict], baseline: Sequence[dict], metric: str) -> 
     return f"{sum(both) / len(both):+.{_digits(metric)}f} (p {'<0.001' if p < 0.001 else f'{p:.3f}'})"
 
 
+def _title(metric: str) -> str:
+    return METRICS[metric][0] if metric in METRICS else metric
+
+
+def _factor(metric: str) -> int:
+    return METRICS[metric][1] if metric in METRICS else 1
+
+
 def _digits(metric: str) -> int:
-    return 3 if metric == "quals" else 1
+    return 1 if _factor(metric) == 100 else 3
 
 
 def _mean(rows: Sequence[dict], metric: str) -> float | None:
     values = [row[metric] for row in rows if row.get(metric) is not None]
-    return METRICS[metric][1] * sum(values) / len(values) if values else None
+    return _factor(metric) * sum(values) / len(values) if values else None
 
 
 def _system(word: str) -> System:

@@ -1,4 +1,8 @@
-"""`python -m quals_jax evaluate_metric`: how well QUALS, ROUGE and likelihood tell true summaries of Gazette from false ones."""
+"""`python -m quals_jax evaluate_metric`: how well QUALS, ROUGE and others tell true summaries of Gazette from false ones.
+
+Without --metric: QUALS, ROUGE, and with --summarizer the likelihood. ROUGE of --metric rouge is against the reference, of which the
+false summaries are changed copies; rouge=document against the document.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ LOWEST_OF_TRUE = 0.1  # a false summary is missed if it scores above so large a 
 def main(arguments: list[str]) -> int:
     """Runs the command; the exit status."""
     parser = Parser(prog="python -m quals_jax evaluate_metric", description=__doc__)
+    parser.add_argument("--metric", nargs="+", metavar="NAME", help="these and no others: NAME or NAME=MODEL")
     parser.add_argument("--model", help="the QAGen (the embedded one)")
     parser.add_argument("--summarizer", help="a summarizer, to compare with its likelihood of the summary")
     parser.add_argument(
@@ -31,50 +36,80 @@ def main(arguments: list[str]) -> int:
 
     prepare()
     from quals_jax import gazette
+
+    if options.metric and (options.model or options.summarizer):
+        raise UserError("--model and --summarizer go without --metric; write --metric quals=MODEL or likelihood=MODEL")
+    stories = list(gazette.stories(options.seed, options.split, options.stories))
+    texts = [(story, "correct", story.summary) for story in stories]
+    texts += [(story, corruption.kind, corruption.text) for story in stories for corruption in story.corruptions]
+    try:
+        columns, signatures, quals, results = _columns(options, texts)
+    except (ValueError, OSError) as error:
+        raise UserError(error) from None
+    table = areas([kind for _, kind, _ in texts], columns)
+    print("area under the ROC curve, true against false summaries\n")
+    print(shown(table, list(columns)))
+    numbers: dict = {"auc": table}
+    if quals is not None:
+        numbers |= _print_quals(stories, quals, results)
+    if options.metric:
+        print("\n".join(["", *(f"{name}: {signature}" for name, signature in signatures.items())]))
+        numbers |= {"signatures": signatures}
+    if options.output:
+        options.output.write_text(json.dumps(numbers, indent=1))
+    return 0
+
+
+def _columns(options, texts: Sequence[tuple]) -> tuple[dict[str, list[float]], dict[str, str], object, list]:
+    """The scores of every metric, what made them, and of QUALS the metric and its results (None and nothing where it is not asked)."""
+    from quals_jax.metrics import MetricSettings, compared_with, load
+    from quals_jax.metrics.quals import QualsMetric
     from quals_jax.qagen import QAGen
     from quals_jax.quals import Quals
 
-    stories = list(gazette.stories(options.seed, options.split, options.stories))
-    try:
-        quals = Quals(QAGen.from_pretrained(options.model, batch_size=options.batch_size), options.max_pairs or None)
-    except ValueError as error:
-        raise UserError(error) from None
-    texts = [(story, "correct", story.summary) for story in stories]
-    texts += [(story, corruption.kind, corruption.text) for story in stories for corruption in story.corruptions]
     documents, summaries = [story.document for story, _, _ in texts], [text for _, _, text in texts]
-    results = quals.score(documents, summaries)
-    columns = {"QUALS": [MISSING if result.quals is None else result.quals for result in results]}
-    if not options.no_rouge:
-        columns |= _rouge("reference", [story.summary for story, _, _ in texts], summaries)
-        columns |= _rouge("document", documents, summaries)
-    if options.summarizer:
-        columns["likelihood"] = _likelihood(options.summarizer, documents, summaries)
-    table = areas([kind for _, kind, _ in texts], columns)
+    references = [story.summary for story, _, _ in texts]
+    columns, signatures, quals, results = {}, {}, None, []
+    if not options.metric:
+        quals = Quals(QAGen.from_pretrained(options.model, batch_size=options.batch_size), options.max_pairs or None)
+        results = quals.score(documents, summaries)
+        columns["QUALS"] = _without_none([result.quals for result in results])
+        if not options.no_rouge:
+            columns |= _rouge("reference", references, summaries)
+            columns |= _rouge("document", documents, summaries)
+        if options.summarizer:
+            columns["likelihood"] = load(f"likelihood={options.summarizer}").score(documents, summaries)
+        return columns, signatures, quals, results
+    for name in options.metric:
+        metric = load(name, MetricSettings(batch_size=options.batch_size))
+        if isinstance(metric, QualsMetric):
+            quals, results = metric.quals, metric.quals.score(documents, summaries)
+            scores = [result.quals for result in results]
+        else:
+            scores = metric.score(documents, summaries, references)
+        columns[name] = _without_none(scores, 1 if metric.higher_is_better else -1)
+        signatures[name] = f"against {compared_with(metric, references)} | {metric.signature}"
+    return columns, signatures, quals, results
+
+
+def _without_none(scores: Sequence[float | None], sign: int = 1) -> list[float]:
+    return [MISSING if score is None else sign * score for score in scores]
+
+
+def _print_quals(stories: Sequence, quals, results: Sequence) -> dict:
+    """Prints what QUALS's own questions say of its misses; the numbers."""
+    true = results[: len(stories)]
     false = [corruption for story in stories for corruption in story.corruptions]
-    blamed = blame(false, results[len(stories) :], columns["QUALS"][: len(stories)])
-    right, known = right_answers(stories, results[: len(stories)])
-    print("area under the ROC curve, true against false summaries\n")
-    print(shown(table, list(columns)))
+    blamed = blame(false, results[len(stories) :], _without_none([result.quals for result in true]))
+    right, known = right_answers(stories, true)
     print(f"\nfalse summaries that score above the lowest {LOWEST_OF_TRUE:.0%} of the true ones, and why\n")
     print(shown_blame(blamed))
     print(
         f"\nkept pairs of true summaries whose answer is right by the facts: {right}/{known} = {right / max(known, 1):.3f}"
     )
-    own = [result.quals for result in results[: len(stories)] if result.quals is not None]
+    own = [result.quals for result in true if result.quals is not None]
     print(f"mean QUALS of {len(own)} true summaries: {sum(own) / max(len(own), 1):.3f} | {quals.signature}")
-    if options.output:
-        options.output.write_text(
-            json.dumps(
-                {
-                    "auc": table,
-                    "missed": blamed,
-                    "right_answers": right / max(known, 1),
-                    "signature": quals.signature,
-                },
-                indent=1,
-            )
-        )
-    return 0
+    return {"missed": blamed, "right_answers": right / max(known, 1), "signature": quals.signature}
 
 
 def areas(kinds: Sequence[str], columns: dict[str, list[float]]) -> dict[str, dict[str, float]]:
@@ -131,9 +166,10 @@ def right_answers(stories, results) -> tuple[int, int]:
 
 
 def shown(table: dict[str, dict[str, float]], names: list[str]) -> str:
-    lines = [f"{'':15}{'n':>6}" + "".join(f"{name:>14}" for name in names)]
+    wide = {name: max(14, len(name) + 2) for name in names}
+    lines = [f"{'':15}{'n':>6}" + "".join(f"{name:>{wide[name]}}" for name in names)]
     for kind, row in table.items():
-        lines.append(f"{kind:15}{row['n']:6}" + "".join(f"{row[name]:14.3f}" for name in names))
+        lines.append(f"{kind:15}{row['n']:6}" + "".join(f"{row[name]:{wide[name]}.3f}" for name in names))
     return "\n".join(lines)
 
 
@@ -144,10 +180,3 @@ def _rouge(against: str, references: list[str], summaries: list[str]) -> dict[st
     scorer: Callable = RougeScorer(list(names), use_stemmer=False).score
     scored = [scorer(reference, summary) for reference, summary in zip(references, summaries, strict=True)]
     return {label: [scores[name].fmeasure for scores in scored] for name, label in names.items()}
-
-
-def _likelihood(model: str, documents: list[str], summaries: list[str]) -> list[float]:
-    """The mean log-probability of a summary's tokens under a summarizer."""
-    from quals_jax.summarizer import Summarizer
-
-    return [float(logprobs.mean()) for logprobs in Summarizer.from_pretrained(model).logprobs(documents, summaries)]

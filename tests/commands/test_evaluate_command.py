@@ -35,6 +35,13 @@ def test_table_has_means_intervals_and_paired_differences():
     assert lines[-1] == "QUALS: signature"
 
 
+def test_further_metrics_have_columns_and_say_what_made_them():
+    results = {name: [row | {"overlap1": 0.25} for row in rows] for name, rows in RESULTS.items()}
+    lines = evaluate.table(results, "signature", {"overlap1": "against document | words:1"}).splitlines()
+    assert lines[0].split()[-1] == "overlap1" and lines[2].endswith("0.250 (0.250 to 0.250)")
+    assert lines[-2:] == ["QUALS: signature", "overlap1: against document | words:1"]
+
+
 def test_a_metric_without_values_is_said_so():
     lines = evaluate.table({"MLE": [row(None)], "other": [row(-1.0, 1.0)]}, "s").splitlines()
     assert "none" in lines[1] and "none" in lines[5]
@@ -92,11 +99,17 @@ def test_evaluate_command_on_rows_of_a_file(model, tmp_path, capsys):
         "2",
         "--batch_size",
         "1",
+        "--metric",
+        "overlap1",
+        "rouge1=document",
     ]
     assert evaluate.main(arguments) == 0
     printed = capsys.readouterr().out
+    assert "rouge1=document: against document | rouge:rouge1" in printed
     assert "MLE, best of 2" in printed and "supported" not in printed
     numbers = json.loads((tmp_path / "out" / "results.json").read_text())
+    # Of "A storm, 0." the words storm and 0 stand in "Storm 0 hit."; ROUGE-1 has three words on either side.
+    assert numbers["references"]["overlap1"] == pytest.approx(2 / 3) == numbers["references"]["rouge1=document"]
     assert numbers["references"]["rouge1"] == 100 and (tmp_path / "out" / "page.html").exists()
     assert (tmp_path / "out" / "table.txt").read_text() == printed
 
@@ -133,3 +146,19 @@ def test_rerank_command(model, tmp_path, capsys):
         assert row["summary"] == candidates[0]["summaries"][row["summary_index"]]
         assert row["quals"] == row["scores"][row["summary_index"]]
         assert row["quals"] is None or row["quals"] == max(score for score in row["scores"] if score is not None)
+
+
+def test_rerank_by_another_metric(tmp_path, capsys):
+    """Of three candidates the second has all of its words in the document."""
+    rows, best = tmp_path / "candidates.jsonl", tmp_path / "best.jsonl"
+    rows.write_text(json.dumps({"document": "A storm hit.", "summaries": ["a tea", "a storm", "tea"]}) + "\n")
+    arguments = ["--input", str(rows), "--output", str(best), "--metric", "overlap1"]
+    assert rerank.main(arguments) == 0
+    (found,) = [json.loads(line) for line in best.read_text().splitlines()]
+    assert found["summary"] == "a storm" and found["scores"] == [0.5, 1, 0]
+    assert found["score"] == 1 and found["metric"] == "overlap1" and "quals" not in found
+    assert "overlap1 = 1.000 (n = 1), best of each | words:1" in capsys.readouterr().out
+    with pytest.raises(UserError, match="was made with"):
+        rerank.main([*arguments[:-1], "overlap2"])
+    with pytest.raises(UserError, match="no metric .overlap.; did you mean overlap"):
+        rerank.main([*arguments[:-1], "overlap"])

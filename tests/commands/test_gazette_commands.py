@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from quals_jax import gazette
+from quals_jax.commands import evaluate_metric
 from quals_jax.commands import gazette as command
+from quals_jax.commands.errors import UserError
 from quals_jax.commands.evaluate_metric import areas, blame, right_answers
 from quals_jax.commands.gazette_tokenizer import save
 from quals_jax.pairs import QAPair
@@ -109,3 +111,17 @@ def test_every_told_fact_has_a_pair_short_enough_to_end_before_the_search_does()
     for kind in gazette.all_kinds().values():
         for text in (text for texts in kind.short_questions.values() for text in texts):
             assert len(tokenizer.encode_pieces([text])[0]) == len(text.split()) + 1  # the question mark
+
+
+def test_metrics_by_name_tell_true_from_false(tmp_path, capsys):
+    """Against the reference, of which the false summaries are changed copies, ROUGE is always right; words do not show exchanged roles."""
+    output = tmp_path / "numbers.json"
+    arguments = ["--metric", "rouge2", "rouge2=document", "overlap1", "--stories", "12", "--output", str(output)]
+    assert evaluate_metric.main(arguments) == 0
+    found = json.loads(output.read_text())
+    assert found["auc"]["all"]["rouge2"] == 1 and found["auc"]["all"]["rouge2=document"] < 0.9
+    assert 0.3 < found["auc"]["role_exchange"]["overlap1"] < 0.7 and "missed" not in found
+    printed = capsys.readouterr().out
+    assert "rouge2: against reference | rouge:rouge2" in printed and "overlap1: against document | words:1" in printed
+    with pytest.raises(UserError, match="write --metric quals=MODEL"):
+        evaluate_metric.main(["--metric", "quals", "--model", "x"])
