@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,27 +9,28 @@ import jax
 import numpy as np
 
 from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig
+from quals_jax.distribution import is_of, read_distribution
 from quals_jax.inputs import check_texts
 from quals_jax.pairs import QAPair, split_pair
 from quals_jax.precision import Precision
 from quals_jax.seq2seq import Seq2Seq
 from quals_jax.tokenizer import Tokenizer
 
-EMBEDDED = Path(__file__).parent / "assets" / "gazette_qagen"
-DISTRIBUTION = "quals_distribution.json"  # beside a model: QUALS of reference summaries, sorted
+EMBEDDED = Path(__file__).resolve().parent / "assets" / "gazette_qagen"
 
 
 class QAGen:
     """A question-answer generator on all local devices. Make one with `from_pretrained`.
 
     name: what the model is called in signatures. fingerprint: a hash of its weights. distribution: QUALS of reference
-    summaries ("quals", sorted) and what made them ("signature"), if the model came with it. runner: the model in ids.
+    summaries ("quals", sorted) and what made them ("signature"), if the model came with it. only_gazette: whether it is the embedded
+    model, to which other texts are strange. runner: the model in ids.
     """
 
     def __init__(
         self, model, tokenizer: Tokenizer, *, search: SearchConfig | None = None, batch_size: int = 8, name: str = "model",
         fingerprint: str = "", devices: Sequence[jax.Device] | None = None, distribution: dict | None = None,
-        precision: Precision | None = None,
+        precision: Precision | None = None, only_gazette: bool = False,
     ):  # fmt: skip
         if tokenizer.size > model.config.vocab_size:
             raise ValueError(
@@ -41,7 +41,7 @@ class QAGen:
         self.tokenizer, self.search = tokenizer, search or SearchConfig()
         self.runner.require_room(self.search.max_length)
         self.batch_size, self.name, self.fingerprint = batch_size, name, fingerprint
-        self.distribution = distribution
+        self.distribution, self.only_gazette = distribution, only_gazette
 
     @classmethod
     def from_pretrained(
@@ -64,11 +64,11 @@ class QAGen:
         precision.require(devices or jax.local_devices())
         checkpoint = load_checkpoint(path or EMBEDDED, tokenizer=tokenizer, dtype=dtype)
         checkpoint.tokenizer.check_connector()
-        distribution = checkpoint.folder / DISTRIBUTION
-        distribution = json.loads(distribution.read_text(encoding="utf-8")) if distribution.exists() else None
+        embedded = checkpoint.folder.resolve() == EMBEDDED or is_of(EMBEDDED, checkpoint.fingerprint)
         return cls(
             checkpoint.model, checkpoint.tokenizer, search=search, batch_size=batch_size, name=checkpoint.name,
-            fingerprint=checkpoint.fingerprint, devices=devices, distribution=distribution, precision=precision,
+            fingerprint=checkpoint.fingerprint, devices=devices, precision=precision, only_gazette=embedded,
+            distribution=read_distribution(checkpoint.folder, checkpoint.fingerprint),
         )  # fmt: skip
 
     def generate(self, summaries: Sequence[str]) -> list[list[QAPair]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
@@ -15,6 +16,7 @@ from quals_jax.pairs import MAX_PAIRS, QAPair, keep_pairs
 from quals_jax.qagen import QAGen
 from quals_jax.spans import spans
 from quals_jax.statistics import interval_of_mean
+from quals_jax.world import OutsideWorldWarning, Strangers
 
 SUMMARY_SCORES = ("likelihood", "beam")
 BLOCK_ROWS = 256
@@ -44,13 +46,15 @@ class ScoredPair(QAPair):
 @dataclass(frozen=True, eq=False)
 class QualsResult:
     """The score of one summary. `quals` is None where no pair was kept. `truncated`: the document was cut to the model's length;
-    `summary_truncated`: the summary was, so that nothing was asked about its end."""
+    `summary_truncated`: the summary was, so that nothing was asked about its end. `outside`: the model is the embedded one, and these
+    are no texts of Gazette, so that the score says nothing."""
 
     quals: float | None
     pairs: tuple[ScoredPair, ...]
     truncated: bool
     summary_truncated: bool = False
     summary: str = ""
+    outside: bool = False
 
     @property
     def spans(self) -> list[dict]:
@@ -78,6 +82,7 @@ class Quals:
         if max_pairs is not None and max_pairs < 1:
             raise ValueError(f"max_pairs is {max_pairs}; it must be at least 1, or None for all")
         self.qagen, self.max_pairs, self.summary_score = qagen, max_pairs, summary_score
+        self._warned = False
 
     def score(self, documents: Sequence[str], summaries: Sequence[str]) -> list[QualsResult]:
         """One result for every document and its summary, in order. A text is read once, however often it stands in a list.
@@ -112,7 +117,8 @@ class Quals:
             for row in places:
                 own = list(islice(remaining, len(kept[row])))
                 results[row] = self._result(kept[row], own, truncated, cut[summaries[row]])
-        return [replace(result, summary=summary) for result, summary in zip(results, summaries, strict=True)]
+        results = [replace(result, summary=summary) for result, summary in zip(results, summaries, strict=True)]
+        return self._told(documents, results) if self.qagen.only_gazette else results
 
     def corpus(self, documents: Sequence[str], summaries: Sequence[str], progress: bool = False) -> CorpusResult:
         """The mean over all summaries with its interval, and every result: `score` for a whole corpus, in blocks.
@@ -120,6 +126,17 @@ class Quals:
         progress: shows a bar on standard error. Raises what `score` raises.
         """
         return score_corpus(self, documents, summaries, progress=progress)
+    def _told(self, documents: list[str], results: list[QualsResult]) -> list[QualsResult]:
+        """The results, marked where they are of another world than the embedded model's; the first time with a warning."""
+        strangers, told = Strangers(), []
+        for document, result in zip(documents, results, strict=True):
+            outside = strangers.add(document, result.summary, truncated=result.truncated, num_pairs=result.num_pairs)
+            told.append(replace(result, outside=True) if outside else result)
+        note = strangers.note("load another model with QAGen.from_pretrained(path)")
+        if note and not self._warned:
+            self._warned = True
+            warnings.warn(note, OutsideWorldWarning, stacklevel=3)
+        return told
 
     def score_stream(
         self, pairs: Iterable[tuple[str, str] | Mapping], block_rows: int = BLOCK_ROWS

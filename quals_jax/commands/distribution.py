@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--of", required=True, help="what was scored, in words")
     options = parser.parse_args(arguments)
     from quals_jax.commands.compare import read_scores
-    from quals_jax.qagen import DISTRIBUTION
+    from quals_jax.distribution import FILE as DISTRIBUTION
 
     scores = [score for score, _ in read_scores(str(options.scores)).values() if score is not None]
     if not scores:
