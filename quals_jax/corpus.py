@@ -108,7 +108,7 @@ class CorpusResult:
             zip(self.results, self.documents, self.summaries, strict=True)
         ):
             row = {"id": number, "summary_index": 0, **result.to_json(), "spans": list(result.spans)}
-            if (percentile := self.quals.percentile(result.quals)) is not None:
+            if not result.outside and (percentile := self.quals.percentile(result.quals)) is not None:
                 row["percentile"] = percentile
             listed.append(row | {"document": document, "summary": summary})
         return listed
@@ -140,12 +140,13 @@ class CorpusResult:
     def _marked(self, number: int) -> str:
         from quals_jax.report.page import marked_parts
 
+        spans = [] if self.results[number].outside else self.results[number].spans
         style = "background:#fde3dc;color:#b52f18;text-decoration:underline wavy"
         return "".join(
             html.escape(part["text"])
             if part["score"] is None
             else f'<mark style="{style}" title="{html.escape(part["question"])}">{html.escape(part["text"])}</mark>'
-            for part in marked_parts(self.summaries[number], self.results[number].spans, self._threshold)
+            for part in marked_parts(self.summaries[number], spans, self._threshold)
         )
 
 

@@ -126,6 +126,7 @@ class Quals:
         progress: shows a bar on standard error. Raises what `score` raises.
         """
         return score_corpus(self, documents, summaries, progress=progress)
+
     def _told(self, documents: list[str], results: list[QualsResult]) -> list[QualsResult]:
         """The results, marked where they are of another world than the embedded model's; the first time with a warning."""
         strangers, told = Strangers(), []
