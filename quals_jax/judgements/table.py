@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 COEFFICIENTS = ("pearson", "spearman", "kendall")
 CELL = 27
+MOST_DIFFERENCES = 36  # in the table
 INTERVALS = "in brackets 95% intervals: documents resampled with all their summaries"
 
 
@@ -28,7 +29,9 @@ def table(found: dict, notes: Sequence[str] = ()) -> str:
             columns = [(name, name.capitalize()) for name in COEFFICIENTS]
             counts = {name: own[level][unit] if own[level] else 0 for name, own in metrics.items()}
             lines += _part(title, metrics, columns, lambda own, level=level: own[level] or {}, counts, unit)
-    if found["differences"]:
+    if len(found["differences"]) > MOST_DIFFERENCES:
+        lines += ["", f"{len(found['differences'])} differences between two metrics: in the JSON (--output)"]
+    elif found["differences"]:
         lines += ["", "differences on the rows that both score, p of a permutation test"]
         for own in found["differences"]:
             lines.append(
