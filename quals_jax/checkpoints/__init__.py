@@ -94,7 +94,7 @@ def load_checkpoint(
     """
     precision = Precision.of(dtype)
     precision.prepare()
-    found = _locate(path)
+    found = locate(path)
     fairseq_file = _fairseq_file(found)
     folder = found if found.is_dir() else found.parent
     tokenizer_folder = Path(tokenizer) if tokenizer else folder
@@ -119,7 +119,7 @@ def load_checkpoint(
     room = config.max_positions - settings.source_bos
     settings = replace(settings, max_source_tokens=min(settings.max_source_tokens, room))
     pieces.max_source_tokens = settings.max_source_tokens
-    return Checkpoint(model, pieces, settings, _name(path, found), fingerprint(tensors), folder, extra)
+    return Checkpoint(model, pieces, settings, name_of(path, found), fingerprint(tensors), folder, extra)
 
 
 def fingerprint(tensors: dict[str, np.ndarray]) -> str:
@@ -151,7 +151,7 @@ def _fit(pieces: Tokenizer, rows: int, folder: Path) -> None:
         )
 
 
-def _locate(path: str | Path) -> Path:
+def locate(path: str | Path) -> Path:
     """The path itself, or where the hub's files of that id lie."""
     local = Path(path)
     try:
@@ -198,7 +198,8 @@ def _fairseq_file(found: Path) -> Path | None:
     raise ValueError(f"{found}: holds neither a config.json (Hugging Face) nor a .pt file (fairseq)")
 
 
-def _name(path: str | Path, found: Path) -> str:
+def name_of(path: str | Path, found: Path) -> str:
+    """What a model is called in signatures, of the path that was given and the one that was found."""
     if not Path(path).expanduser().exists():
         return str(path)
     found = found.resolve()

@@ -150,7 +150,7 @@ def load_huggingface(folder: Path) -> tuple[BartConfig, dict[str, np.ndarray], d
             config = BartConfig.from_dict(extra)
         except ValueError as error:
             raise CheckpointError(str(error)) from None
-    tensors = _read_weights(folder)
+    tensors = read_weights(folder)
     with naming(folder):
         tensors = plain_names(tensors, folder)
     return config, tensors, extra
@@ -174,7 +174,12 @@ def read_json(path: Path) -> dict:
     return values
 
 
-def _read_weights(folder: Path) -> dict[str, np.ndarray]:
+def read_weights(folder: Path) -> dict[str, np.ndarray]:
+    """The tensors of a folder, in one file or in parts.
+
+    Raises:
+        CheckpointError: naming the folder if it holds none, or the file that is missing or unreadable.
+    """
     for name in WEIGHTS:
         path = folder / name
         if not path.exists():
