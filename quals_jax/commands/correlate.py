@@ -10,6 +10,7 @@ on from there) and a scatter plot to FILE.png.
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 
 from quals_jax.commands.errors import Parser, UserError, standard_output
@@ -36,13 +37,16 @@ def main(arguments: list[str]) -> int:
     prepare()
     from quals_jax.judgements.correlate import correlate
     from quals_jax.metrics import MetricSettings
+    from quals_jax.world import OutsideWorldWarning
 
     settings = MetricSettings(options.tokenizer, options.dtype, options.batch_size)
     try:
-        text, _ = correlate(
-            options.data, options.metric, settings, level=options.level, judgement=options.judgement, rows=options.rows,
-            resamples=options.resamples, output=options.output, plot=options.plot, overwrite=options.overwrite, say=_say,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", OutsideWorldWarning)  # the table has a note
+            text, _ = correlate(
+                options.data, options.metric, settings, level=options.level, judgement=options.judgement, rows=options.rows,
+                resamples=options.resamples, output=options.output, plot=options.plot, overwrite=options.overwrite, say=_say,
+            )  # fmt: skip
     except (ValueError, OSError) as error:
         raise UserError(error) from None
     with standard_output():

@@ -16,6 +16,8 @@ from quals_jax.judgements.table import table
 from quals_jax.metrics import MetricSettings
 from quals_jax.metrics.correlation import RESAMPLES
 
+WITHOUT_PLOTS = "it needs the package matplotlib: pip install 'quals_jax[train]'"
+
 
 def correlate(
     data: str, metrics: Sequence[str], settings: MetricSettings | None = None, *, level: str = "summary", judgement: str | None = None,
@@ -64,8 +66,13 @@ def correlate(
         from quals_jax.report.correlation_plot import plot_correlation
 
         titles = {name: _title(own) for name, own in found["metrics"].items()}
-        plot_correlation(picture, judged.human, scores, titles, judged.judgement)
-        text += f"\nplot: {picture}"
+        try:
+            plot_correlation(picture, judged.human, scores, titles, judged.judgement)
+            text += f"\nplot: {picture}"
+        except ImportError:
+            if plot:
+                raise ValueError(f"--plot {plot}: {WITHOUT_PLOTS}") from None
+            text += f"\nno plot: {WITHOUT_PLOTS}"
     return text, found
 
 

@@ -16,12 +16,10 @@ def plot_correlation(
 
     Raises:
         OSError: if it cannot be written.
-        ValueError: if matplotlib is not installed, or knows no format of that suffix.
+        ValueError: if matplotlib knows no format of that suffix.
+        ImportError: if it is not installed.
     """
-    try:
-        import matplotlib
-    except ImportError:
-        raise ValueError("the plot needs the package matplotlib: pip install 'quals_jax[train]'") from None
+    import matplotlib
     import numpy as np
 
     matplotlib.use("Agg")

@@ -209,3 +209,12 @@ def test_franks_metrics_correlate_as_is_known(shared):
         own = found["metrics"][name]
         assert own["pearson"][0] == pytest.approx(pearson, abs=0.025)
         assert own["partial_pearson"][0] == pytest.approx(partial, abs=0.03)
+
+
+def test_a_missing_plotting_package_is_no_error_unless_a_plot_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    data, output = f"qags:{written(tmp_path / 'qags.jsonl', QAGS)}", tmp_path / "out.json"
+    text, _ = correlate(data, ["overlap1"], output=output, resamples=5)
+    assert "no plot: it needs the package matplotlib" in text and output.exists()
+    with pytest.raises(ValueError, match="needs the package matplotlib"):
+        correlate(data, ["overlap1"], plot=tmp_path / "plot.png", resamples=5)
