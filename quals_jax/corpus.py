@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from quals_jax.inputs import check_texts
 from quals_jax.statistics import interval_of_mean
+from quals_jax.world import Strangers, row_is_outside
 
 if TYPE_CHECKING:
     import pandas
@@ -99,7 +100,11 @@ class CorpusResult:
         Raises:
             OSError: if the page cannot be written.
         """
-        write_quals_report(Path(path), self.rows(), self.quals, shown=rows)
+        strangers = Strangers()
+        for row in self.rows() if self.quals.qagen.only_gazette else ():
+            strangers.add_row(row)
+        note = strangers.note("load another model")
+        write_quals_report(Path(path), self.rows(), self.quals, shown=rows, notes=[note] if note else [])
 
     def rows(self) -> list[dict]:
         """The results as the rows of `score.py`'s output; ids are numbers from 0."""
@@ -176,9 +181,12 @@ def score_corpus(
 
 
 def write_quals_report(
-    path: Path, rows: Path | Sequence[dict], quals: Quals, *, shown: int = 2000, group_by: str | None = None
-) -> None:
+    path: Path, rows: Path | Sequence[dict], quals: Quals, *, shown: int = 2000, group_by: str | None = None,
+    notes: Sequence[str] = (), insist: bool = False,
+) -> None:  # fmt: skip
     """The report about rows that `quals` scored: it knows the tokens' texts, the reference scores, and where to look in a document.
+
+    notes: what must be said at the top. insist: marks words also where the model knows nothing of such texts.
 
     Raises:
         OSError: if the page cannot be written.
@@ -197,4 +205,6 @@ def write_quals_report(
         group_by=group_by,
         reference_scores=quals.reference_scores,
         sentences=sentences_for_report(quals.qagen),
+        notes=notes,
+        outside=row_is_outside if quals.qagen.only_gazette and not insist else None,
     )

@@ -24,6 +24,11 @@ def outside_gazette(document: str, summary: str, truncated: bool = False) -> boo
     )
 
 
+def row_is_outside(row: dict) -> bool:
+    """`outside_gazette` of a row of score.py's output."""
+    return outside_gazette(row["document"], row["summary"], row["truncated"])
+
+
 class Strangers:
     """Counts the rows of a run that are not of Gazette, and says so."""
 
@@ -41,6 +46,10 @@ class Strangers:
             self.pairs += num_pairs
             self.foreign += foreign_share(document) or 0.0
         return outside
+
+    def add_row(self, row: dict) -> bool:
+        """`add` for a row of score.py's output."""
+        return self.add(row["document"], row["summary"], truncated=row["truncated"], num_pairs=row["num_pairs"])
 
     def note(self, cure: str) -> str | None:
         """What there is to say, with what the user can do; None where all is of Gazette."""

@@ -107,3 +107,10 @@ def test_a_metric_of_which_less_is_better_chooses_the_lowest():
 
     (found,) = rerank(Length(), ["a"], [["long one", "", "one", "two"]])
     assert found.summary == "one" and found.score == 3 and found.scores == (8, None, 3, 3)
+
+
+def test_fields_of_an_earlier_run_are_dropped(command):
+    (found,) = command("d", percentile=50.0, pairs=[], quals=7, coverage=1, scores="old", metric="old", note="mine")
+    assert found == {
+        "id": 0, "document": "d", "note": "mine", "summary": "-1", "summary_index": 1, "quals": -1.0, "scores": [-2.0, -1.0, None]
+    }  # fmt: skip

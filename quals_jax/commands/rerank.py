@@ -18,7 +18,7 @@ from pathlib import Path
 
 from quals_jax.commands.blocks import Block, read_blocks
 from quals_jax.commands.errors import Parser, UserError, standard_output
-from quals_jax.commands.score_rows import as_line
+from quals_jax.commands.score_rows import as_line, carried
 
 BLOCK_ROWS = 64
 QUALS = "quals"
@@ -104,7 +104,8 @@ def _chosen(metric, name: str, rows: list) -> list[str]:
     lines = []
     choices = rerank(metric, [row.document for row in rows], [row.summaries for row in rows])
     for row, choice in zip(rows, choices, strict=True):
-        kept = {"id": row.id, "document": row.document, **row.fields}
+        own = {name: value for name, value in carried(row).items() if name not in ("scores", "score", "metric")}
+        kept = {"id": row.id, "document": row.document, **own}
         found = {
             "summary": choice.summary,
             "summary_index": choice.index,

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from quals_jax.commands.blocks import Block, read_blocks, run_blocks
 from quals_jax.commands.errors import UserError, close_standard_output, fail, out_of_memory, standard_output
 from quals_jax.commands.score_flags import check, parser, shard_of
 from quals_jax.commands.score_rows import as_line, output_rows, score_block
+from quals_jax.world import OutsideWorldWarning, Strangers
 
 FILES = ("input", "documents", "summaries")
 
@@ -67,7 +69,11 @@ def score(options) -> int:
     blocks = read_blocks(options, shard, seen)
     first = next(blocks, None)  # before anything is loaded: an error in it shows at once
     prepare(options.verbose)
-    quals = load_quals(options)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        quals = load_quals(options)
+    warnings.simplefilter("ignore", OutsideWorldWarning)  # the table and the report say it
+    options.said = [str(warning.message) for warning in said if warning.category is UserWarning]
     blocks = itertools.chain([] if first is None else [first], blocks)
     if options.output:
         return _to_file(options, quals, blocks, stamps, seen)
@@ -145,6 +151,8 @@ def _arguments(options, quals) -> dict:
     names = (*FILES, "document", "summary", "on_error", "block_rows", "batch_size", "shard", "tokenizer")
     values = {name: getattr(options, name) for name in names}
     sizes = {name: os.path.getsize(values[name]) for name in FILES if values[name] and os.path.isfile(values[name])}
+    if options.force:
+        values["force"] = True
     return {**values, "sizes": sizes, "signature": quals.signature, "weights": quals.qagen.fingerprint}
 
 
@@ -160,7 +168,7 @@ def _to_file(options, quals, blocks, stamps: dict, seen) -> int:
         progress.begin(_share(last))
 
         def write(block: Block, results: list) -> None:
-            written = output_rows(quals, block, results)
+            written = output_rows(quals, block, results, insist=options.force)
             ledger.append([as_line(row) for row in written], block.skipped, block.fingerprint)
             progress.add(len(block.rows), sum(row["num_pairs"] for row in written), _share(block))
 
@@ -199,11 +207,11 @@ def _to_standard_output(options, quals, blocks) -> int:
     from quals_jax.commands.progress import Progress
     from quals_jax.commands.table import Summary
 
-    summary, skipped = Summary(), []
+    summary, skipped = Summary(_strangers(quals)), []
     progress = Progress(verbose=options.verbose)
 
     def write(block: Block, results: list) -> None:
-        written = output_rows(quals, block, results)
+        written = output_rows(quals, block, results, insist=options.force)
         with standard_output():
             for row in written:
                 print(as_line(row))
@@ -213,7 +221,7 @@ def _to_standard_output(options, quals, blocks) -> int:
 
     run_blocks(blocks, lambda block: score_block(quals, block), write, lambda: False)
     progress.close()
-    for line in summary.lines(quals.signature, skipped=len(skipped), notes=_notes(options, skipped)):
+    for line in summary.lines(quals.signature, skipped=len(skipped), notes=_notes(options, summary, skipped)):
         print(line, file=sys.stderr)
     return 0
 
@@ -223,13 +231,16 @@ def _conclude(options, quals, ledger, *, counted: bool) -> None:
     from quals_jax.commands.table import Summary
 
     with open(ledger.output, encoding="utf-8", newline="\n") as lines:
-        summary = Summary.of_lines(lines)
-    table = summary.lines(quals.signature, skipped=ledger.skipped, notes=_notes(options, ledger.messages))
+        summary = Summary.of_lines(lines, _strangers(quals))
+    notes = _notes(options, summary, [])
+    table = summary.lines(quals.signature, skipped=ledger.skipped, notes=notes + _skipped(ledger.messages))
     if options.report:
         from quals_jax.corpus import write_quals_report
 
         try:
-            write_quals_report(Path(options.report), ledger.output, quals, shown=options.report_rows)
+            write_quals_report(
+                Path(options.report), ledger.output, quals, shown=options.report_rows, notes=notes, insist=options.force
+            )
         except OSError as error:
             raise UserError(f"{options.report}: cannot be written ({error.strerror or error})") from None
         table.insert(-2, f"report         {options.report}")
@@ -239,6 +250,23 @@ def _conclude(options, quals, ledger, *, counted: bool) -> None:
         print("\n".join(table))
 
 
-def _notes(options, skipped: list[str]) -> list[str]:
-    known = "the embedded model knows only Gazette, the generated newspaper; other texts need --model"
-    return ([] if options.model else [known]) + [f"skipped: {message}" for message in skipped[:3]]
+def _strangers(quals) -> Strangers | None:
+    """Counts texts that the model knows nothing of, where it is the embedded one."""
+    return Strangers() if getattr(quals.qagen, "only_gazette", False) else None
+
+
+def _notes(options, summary, skipped: list[str]) -> list[str]:
+    """What must be said of the scores: of the embedded model's always, and more where the texts are not of its world."""
+    notes = list(options.said)
+    if options.model is None or summary.strangers:
+        notes.append("the embedded model knows only Gazette, the generated newspaper; other texts need --model")
+    kept = "percentiles and marks are given as asked for" if options.force else "there are no percentiles and no marks"
+    if summary.strangers and (
+        note := summary.strangers.note(f"{kept}; name a model that knows such texts with --model")
+    ):
+        notes[-1] = note
+    return notes + _skipped(skipped)
+
+
+def _skipped(messages: list[str]) -> list[str]:
+    return [f"skipped: {message}" for message in messages[:3]]

@@ -70,6 +70,11 @@ def parser() -> Parser:
     add("--max_pairs", type=int, default=10, help="pairs kept, about; 0 keeps all (10)")
     score = "beam: as the released code (likelihood)"
     add("--summary_score", choices=("likelihood", "beam"), default="likelihood", help=score)
+    add(
+        "--force",
+        action="store_true",
+        help="percentiles and marks also for texts that the embedded model knows nothing of",
+    )
     add("--batch_size", type=int, default=8, help="rows per device (8)")
     add("--dtype", choices=("float32", "bfloat16"), default="float32", help="of matrix products (float32)")
     return parser

@@ -6,6 +6,14 @@ import json
 
 from quals_jax.commands.blocks import Block
 from quals_jax.commands.errors import UserError
+from quals_jax.data.rows import Row
+
+# Every name that a field of the output can have. A field of the input of such a name, left over from an earlier run perhaps, is
+# dropped, also where this run has no such field: it would be taken for this run's.
+OUTPUT_FIELDS = frozenset(
+    ("id", "summary_index", "quals", "num_pairs", "truncated", "pairs", "spans", "percentile", "document", "summary")
+    + ("summary_truncated", "coverage", "document_answer", "document_answer_logprob")
+)
 
 
 def score_block(quals, block: Block) -> list:
@@ -14,17 +22,27 @@ def score_block(quals, block: Block) -> list:
     return quals.score([document for document, _ in tasks], [summary for _, summary in tasks])
 
 
-def output_rows(quals, block: Block, results: list) -> list[dict]:
-    """The results of a block as rows of the output."""
+def carried(row: Row) -> dict:
+    """The fields of an input row that go into the output as they are."""
+    return {name: value for name, value in row.fields.items() if name not in OUTPUT_FIELDS}
+
+
+def output_rows(quals, block: Block, results: list, *, insist: bool = False) -> list[dict]:
+    """The results of a block as rows of the output: the fields of the first version, the input's own, and those that came later.
+
+    insist: gives percentiles also where the model knows nothing of such texts.
+    """
     written, results = [], iter(results)
     for row in block.rows:
         for index, summary in enumerate(row.summaries):
             result = next(results)
-            own = {"id": row.id, "summary_index": index, **result.to_json(), "spans": result.spans}
-            if (percentile := quals.percentile(result.quals)) is not None:
+            values = result.to_json()
+            later = {"summary_truncated": values.pop("summary_truncated")}
+            own = {"id": row.id, "summary_index": index, **values, "spans": result.spans}
+            percentile = None if result.outside and not insist else quals.percentile(result.quals)
+            if percentile is not None:
                 own["percentile"] = percentile
-            own |= {"document": row.document, "summary": summary}
-            written.append(own | {name: value for name, value in row.fields.items() if name not in own})
+            written.append(own | {"document": row.document, "summary": summary} | carried(row) | later)
     return written
 
 

@@ -8,17 +8,18 @@ from array import array
 from collections.abc import Iterable
 
 from quals_jax.statistics import interval_of_mean
+from quals_jax.world import Strangers
 
 WORST = 5
 WIDTH = 100
 
 
 class Summary:
-    """What the rows of an output add up to."""
+    """What the rows of an output add up to. `strangers` counts those that the model knows nothing of, if there can be such."""
 
-    def __init__(self):
-        self.scores = array("d")
-        self.without_pairs = self.truncated = self.longer_than_document = self.answers = 0
+    def __init__(self, strangers: Strangers | None = None):
+        self.scores, self.strangers = array("d"), strangers
+        self.without_pairs = self.truncated = self.summary_truncated = self.longer_than_document = self.answers = 0
         self._worst: list = []
         self._count = 0
 
@@ -26,6 +27,9 @@ class Summary:
         """Counts one output row."""
         self._count += 1
         self.truncated += row["truncated"] and row["summary_index"] == 0  # documents, not their summaries
+        self.summary_truncated += row.get("summary_truncated", False)  # not in outputs of the first version
+        if self.strangers:
+            self.strangers.add_row(row)
         self.longer_than_document += len(row["summary"]) > len(row["document"])
         self.answers += row["num_pairs"]
         if row["quals"] is None:
@@ -47,8 +51,8 @@ class Summary:
             heapq.heappop(self._worst)
 
     @classmethod
-    def of_lines(cls, lines: Iterable[str]) -> Summary:
-        summary = cls()
+    def of_lines(cls, lines: Iterable[str], strangers: Strangers | None = None) -> Summary:
+        summary = cls(strangers)
         for line in lines:
             summary.add(json.loads(line))
         return summary
@@ -63,6 +67,8 @@ class Summary:
         lines = [f"summaries      {total}"]
         lines.append(f"without pairs  {self.without_pairs} ({self.without_pairs / max(total, 1):.1%}): no score")
         lines.append(f"cut documents  {self.truncated}: longer than the model reads")
+        if self.summary_truncated:
+            lines.append(f"cut summaries  {self.summary_truncated}: nothing was asked about their ends")
         if skipped:
             lines.append(f"skipped rows   {skipped}: see --on_error")
         if self.scores:

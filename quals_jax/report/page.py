@@ -38,6 +38,8 @@ def write_report(
     reference_scores: Sequence[float] | None = None,
     sentences: Sentences | None = None,
     sentence_rows: int = SENTENCE_ROWS,
+    notes: Sequence[str] = (),
+    outside: Callable[[dict], bool] | None = None,
 ) -> None:
     """Writes a self-contained page about rows as `score.py` writes them; every text is escaped.
 
@@ -48,6 +50,7 @@ def write_report(
     sentences: called with document and pairs of each of the worst `sentence_rows` rows; gives per pair start and end of the
         sentence of the document in which the pair is likeliest (`quals_jax.evidence`). A pair that has a
         `document_sentence` already keeps it.
+    notes: what must be said of the scores, at the top. outside: whether the score of a row says nothing; no words of it are marked.
 
     Raises:
         OSError: if the page cannot be written.
@@ -56,7 +59,9 @@ def write_report(
 
     counts = _Counts(groups=GroupCount(group_by))
     # Which rows are shown is known only after one pass; the second reads just what it needs.
-    worst = [number for _, number in heapq.nsmallest(shown, _totals(rows, counts))]
+    worst = [number for _, number in heapq.nsmallest(shown, _totals(rows, counts, outside))]
+    if counts.outside == counts.rows:
+        reference_scores = None  # there is nothing to compare with them
     marked, why = threshold(reference_scores, counts.pairs)
     counts.marked = sum(low < marked for low in counts.lowest)
     group_field = counts.groups.chosen()
@@ -69,7 +74,7 @@ def write_report(
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="utf-8") as file:
         for part in page.get_template("report.html").generate(
-            rows=_heads(rows, worst, marked, group_field, token_text, sentences, looked_up, chunks),
+            rows=_heads(rows, worst, marked, group_field, token_text, sentences, looked_up, chunks, outside),
             chunks=chunks,
             chunk_rows=CHUNK,
             signature=signature,
@@ -85,6 +90,7 @@ def write_report(
             group_field=group_field,
             groups=place_groups(counts.groups.groups(marked)),
             has_sentences=bool(looked_up),
+            notes=notes,
         ):
             file.write(part)
 
@@ -97,6 +103,8 @@ class _Counts:
     rows: int = 0
     unscored: int = 0
     cut: int = 0
+    summaries_cut: int = 0
+    outside: int = 0
     marked: int = 0
     scores: array = field(default_factory=lambda: array("d"))
     lowest: array = field(default_factory=lambda: array("d"))  # per row, the lowest of its score and its spans'
@@ -111,29 +119,36 @@ def _read(rows: Rows) -> Iterator[dict]:
         yield from map(json.loads, lines)
 
 
-def _totals(rows: Rows, counts: _Counts) -> Iterator[tuple[float, int]]:
+def _totals(rows: Rows, counts: _Counts, outside: Callable[[dict], bool] | None) -> Iterator[tuple[float, int]]:
     """What rows are sorted by; those without a score come last."""
     for number, row in enumerate(_read(rows)):
         counts.rows += 1
         counts.cut += row["truncated"]
+        counts.summaries_cut += row.get("summary_truncated", False)
         counts.groups.add(row)
         counts.pairs.extend(pair["score"] for pair in row["pairs"])
         if row["quals"] is None:
             counts.unscored += 1
+            counts.outside += bool(outside and outside(row))
             yield math.inf, number
             continue
         counts.scores.append(row["quals"])
+        if outside and outside(row):
+            counts.outside += 1
+            yield row["quals"], number
+            continue
         counts.lowest.append(min([row["quals"], *(span["score"] for span in row.get("spans", []))]))
         yield row["quals"], number
 
 
-def _heads(rows, worst, marked, group_field, token_text, sentences, looked_up, chunks) -> Iterator[dict]:
+def _heads(rows, worst, marked, group_field, token_text, sentences, looked_up, chunks, outside) -> Iterator[dict]:
     """What of each row stands in the page as text, in input order; `chunks` is filled on the way with all the rest."""
     shown, waiting, texts = set(worst), [], {}
     for number, row in enumerate(_read(rows)):
         if number not in shown:
             continue
-        parts = marked_parts(row["summary"], row.get("spans", []), marked)
+        strange = outside is not None and outside(row)
+        parts = marked_parts(row["summary"], [] if strange else row.get("spans", []), marked)
         if number in looked_up and row["pairs"]:
             row = row | {"pairs": _with_sentences(row, sentences)}
         marks = pair_marks(row, parts, marked)
@@ -143,6 +158,7 @@ def _heads(rows, worst, marked, group_field, token_text, sentences, looked_up, c
             chunks.append(_packed(waiting, texts))
             waiting, texts = [], {}
         bad = any(part["score"] is not None for part in parts) or (row["quals"] is not None and row["quals"] < marked)
+        bad = bad and not strange
         yield {
             "number": number,
             "quals": row["quals"],
