@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from quals_jax.decoding.diverse_beam import SearchConfig
 from quals_jax.decoding.sampling import SamplingConfig
+from quals_jax.metrics import require_known
 from quals_jax.training.config import TrainConfig
 
 KINDS = ("conseq", "conseq_rouge")
@@ -88,6 +89,7 @@ class EvaluationConfig:
     length_penalty: float = 1.0
     no_repeat_ngram_size: int = 0
     batch_size: int = 16
+    metrics: str = ""  # further columns of the table, apart by spaces: "qags factcc", "overlap2 likelihood=MODEL"
 
     def search(self) -> SearchConfig:
         return SearchConfig(
@@ -140,6 +142,8 @@ class ConseqConfig(TrainConfig):
                 raise ValueError(f"selection.{own} is {value}; it must be more than 0 and at most 1")
         for part in (self.candidates.sampling, self.scoring.search, self.evaluation.search):
             part()  # they check themselves
+        for name in self.evaluation.metrics.split():
+            require_known(name)
         if self.data.train.split(":")[0] == "gazette" and not self.candidates.rows:
             raise ValueError("candidates.rows is 0; Gazette is endless, so it must be given")
         if self.evaluation.data.split(":")[0] == "gazette" and not self.evaluation.rows:

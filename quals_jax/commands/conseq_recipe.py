@@ -27,6 +27,7 @@ from quals_jax.commands.evaluate import System, evaluate
 from quals_jax.data import loader
 from quals_jax.data.summaries import JsonLines
 from quals_jax.data.texts import Tokenise
+from quals_jax.metrics import MetricSettings, load
 from quals_jax.metrics.rouge import processes_for, rouge
 from quals_jax.qagen import QAGen
 from quals_jax.quals import Quals
@@ -290,10 +291,12 @@ def compare(config: ConseqConfig, workdir: Path, model: Path, say: Callable[[str
     systems = [System("MLE", config.model.initial), System(config.kind, str(model))]
     if settings.best_of:
         systems.append(System(f"MLE, best of {settings.best_of}", config.model.initial, settings.best_of))
+    asked = MetricSettings(dtype=config.scoring.dtype, batch_size=config.scoring.batch_size)
     return evaluate(
         systems, evaluated_on(config), make_quals(config), workdir / "evaluation",
         search=dataclasses.asdict(settings.search()), tokenizer=config.model.tokenizer or None,
-        dtype=config.model.dtype, batch_size=settings.batch_size, say=say,
+        dtype=config.model.dtype, batch_size=settings.batch_size,
+        metrics={name: load(name, asked) for name in settings.metrics.split()}, say=say,
     )  # fmt: skip
 
 

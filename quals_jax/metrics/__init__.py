@@ -75,13 +75,19 @@ def load(name: str, settings: MetricSettings | None = None) -> Metric:
     Raises:
         ValueError: if there is no such metric, or its model or its packages are not there.
     """
+    require_known(name)
     known, _, argument = name.partition("=")
+    module, _, function = REGISTRY[known].partition(":")
+    return getattr(importlib.import_module(module), function)(argument or None, settings or MetricSettings())
+
+
+def require_known(name: str) -> None:
+    """Raises ValueError if there is no metric of this name, without loading one."""
+    known = name.partition("=")[0]
     if known not in REGISTRY:
         close = difflib.get_close_matches(known, REGISTRY, 1)
         hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(REGISTRY)}"
         raise ValueError(f"there is no metric {known!r}; {hint}")
-    module, _, function = REGISTRY[known].partition(":")
-    return getattr(importlib.import_module(module), function)(argument or None, settings or MetricSettings())
 
 
 def compared_with(metric: Metric, references: Sequence[Reference] | None) -> str:

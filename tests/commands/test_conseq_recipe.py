@@ -62,7 +62,9 @@ def config(tmp_path_factory):
         candidates=CandidateConfig(samples=2, k=20, min_length=2, max_length=6, batch_size=1, block_rows=4),
         scoring=ScoringConfig(qagen=str(folder), beams=20, min_length=2, max_length=12, batch_size=1),
         selection=SelectionConfig(candidate_ratio=1.0, reference_ratio=0.5),
-        evaluation=EvaluationConfig(data=f"jsonl:{rows}", beams=2, min_length=2, max_length=6, batch_size=1),
+        evaluation=EvaluationConfig(
+            data=f"jsonl:{rows}", beams=2, min_length=2, max_length=6, batch_size=1, metrics="overlap1"
+        ),
     )
 
 
@@ -78,6 +80,7 @@ RESULTS = ("candidates.jsonl", "quals.jsonl", "selected.jsonl", "model/model.saf
 
 def test_killed_in_every_step_it_ends_as_one_never_killed(config, finished, tmp_path, monkeypatch):
     whole, table = finished
+    assert "overlap1: against document" in table
     ends = {"sample": "candidates.jsonl.blocks", "score": "quals.jsonl.blocks", "train": "checkpoints"}
     for name in ("sample", "score", "select", "train", "compare"):
         real = getattr(conseq_recipe, name)
@@ -235,6 +238,7 @@ def test_rows_with_one_target_too_long_are_left_out(config):
         ({"kind": "mle"}, "kind is 'mle'"),
         ({"epochs": 0.0}, "epochs is 0.0"),
         ({"epochs": float("inf")}, "epochs is inf"),
+        ({"evaluation": EvaluationConfig(metrics="overlap1 qag")}, "there is no metric 'qag'"),
         ({"evaluation": EvaluationConfig(batch_size=0)}, "evaluation.batch_size is 0"),
         ({"scoring": ScoringConfig(summary_score="x")}, "scoring.summary_score is 'x'"),
         ({"selection": SelectionConfig(candidate_ratio=1.5)}, "selection.candidate_ratio is 1.5"),
