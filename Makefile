@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.setup
 TRAIN := $(VENV)/.train
 TEST := $(VENV)/.test
+RAY := $(VENV)/.ray
 REQUIREMENTS := pyproject.toml constraints.txt
 
-.PHONY: setup score test train bench soak lint clean
+.PHONY: setup score test train bench soak lint test-ray clean
 
 setup: $(SETUP)
 
@@ -25,6 +26,10 @@ $(TRAIN): $(SETUP)
 
 $(TEST): $(TRAIN)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,test]'
+	touch $@
+
+$(RAY): $(TEST)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,test,ray]'
 	touch $@
 
 score: $(SETUP)
@@ -45,6 +50,9 @@ bench: $(TRAIN)
 
 soak: $(TEST)
 	$(BIN)/python -m pytest --run-soak tests/soak
+
+test-ray: $(RAY)
+	$(BIN)/python -m pytest tests/test_ray.py
 
 clean:
 	rm -rf out work build

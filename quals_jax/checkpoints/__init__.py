@@ -14,6 +14,7 @@ from quals_jax.checkpoints.fairseq import load_fairseq
 from quals_jax.checkpoints.huggingface import export, fill, load_huggingface, save_huggingface
 from quals_jax.models.bart import Bart, BartConfig
 from quals_jax.precision import Precision
+from quals_jax.shipped import shipped
 from quals_jax.tokenizer import CONNECTOR, CONNECTOR_ID, MAX_SOURCE_TOKENS, Tokenizer
 
 __all__ = ["Checkpoint", "CheckpointError", "ModelSettings", "export", "fill", "load_checkpoint", "save_huggingface"]
@@ -155,7 +156,7 @@ def locate(path: str | Path) -> Path:
     """The path itself, or where the hub's files of that id lie."""
     local = Path(path)
     try:
-        local = local.expanduser()
+        local = shipped(local.expanduser())
         if local.exists():
             return local
     except (OSError, RuntimeError, ValueError):

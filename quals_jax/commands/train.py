@@ -10,6 +10,7 @@ import traceback
 from pathlib import Path
 
 from quals_jax.commands.errors import out_of_memory
+from quals_jax.shipped import shipped
 
 HELP = "train a QAGen, or a summarizer by likelihood or by ConSeq"
 USAGE = """usage: python train.py --config configs/NAME.py --workdir DIR [--config.PATH=VALUE ...]
@@ -136,6 +137,7 @@ def parse(arguments: list[str]):
 
     from quals_jax.training.config import TrainConfig
 
+    arguments = _with_shipped_config(arguments)
     values = flags.FlagValues()
     config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=["train.py", *arguments])
     flags.DEFINE_string("workdir", None, "", flag_values=values)
@@ -172,6 +174,21 @@ def parse(arguments: list[str]):
         )
     config.validate()
     return config, values
+
+
+def _with_shipped_config(arguments: list[str]) -> list[str]:
+    """The arguments with the path of a configuration that came with the package, where `configs/NAME.py` is no file here."""
+    arguments = list(arguments)
+    for place, argument in enumerate(arguments):
+        name, equals, value = argument.lstrip("-").partition("=")
+        if name != "config" or not argument.startswith("-"):
+            continue
+        if equals:
+            arguments[place] = f"--config={shipped(value)}"
+        elif place + 1 < len(arguments):
+            arguments[place + 1] = str(shipped(arguments[place + 1]))
+        break
+    return arguments
 
 
 def _config_file(arguments: list[str]) -> Path:

@@ -1,0 +1,36 @@
+"""What comes with the package is found from any folder."""
+
+from pathlib import Path
+
+import pytest
+
+from quals_jax.commands.train import parse
+from quals_jax.shipped import shipped
+from quals_jax.tokenizer import Tokenizer
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_models_and_configurations_are_found_from_another_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert shipped("quals_jax/assets/gazette_mle").samefile(ROOT / "quals_jax/assets/gazette_mle")
+    for name in ("configs/gazette_mle.py", "gazette_mle.py"):
+        assert shipped(name).samefile(ROOT / "configs/gazette_mle.py")
+    for name in (
+        "configs/absent.py",
+        "other/gazette_mle.py",
+        "quals_jax/assets/absent",
+        "facebook/bart-large",
+        "x" * 5000,
+    ):
+        assert shipped(name) == Path(name)
+    assert Tokenizer.from_pretrained("quals_jax/assets/gazette_qagen").decode([5]) != ""
+    Path("gazette_mle.py").write_text("own")
+    assert shipped("gazette_mle.py") == Path("gazette_mle.py")  # what lies here comes first
+
+
+@pytest.mark.parametrize("form", [["--config", "configs/gazette_mle.py"], ["--config=gazette_mle.py"]])
+def test_train_takes_a_configuration_that_came_with_the_package(form, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config, options = parse([*form, "--workdir", "out", "--config.seed=7"])
+    assert config.seed == 7 and options.workdir == "out"
