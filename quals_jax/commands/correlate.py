@@ -2,7 +2,7 @@
 
     python -m quals_jax correlate --data qags:mturk_xsum.jsonl --metric quals rouge overlap2 --output out/qags-xsum.json
 
-Formats: qags, frank, summeval, xsum-hallucination, fib, gofigure, summedits. A metric is NAME or NAME=MODEL; scores that came with
+Formats: qags, frank, summeval, xsum-hallucination, fib, gofigure, summedits, rank19. A metric is NAME or NAME=MODEL; scores that came with
 the data are `recorded:NAME`, or all of them `recorded`. With --output FILE.json the scores go to FILE.scores.jsonl (a stopped run goes
 on from there) and a scatter plot to FILE.png.
 """

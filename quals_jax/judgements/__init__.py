@@ -19,6 +19,7 @@ FORMATS = {
     "fib": "quals_jax.judgements.fib",
     "gofigure": "quals_jax.judgements.gofigure",
     "summedits": "quals_jax.judgements.summedits",
+    "rank19": "quals_jax.judgements.rank19",
 }
 LEVELS = ("summary", "sentence")
 

@@ -11,7 +11,7 @@ import numpy as np
 from quals_jax.judgements import Judgements
 from quals_jax.judgements.columns import Column
 from quals_jax.metrics import note_of
-from quals_jax.metrics.correlation import PERMUTATIONS, RESAMPLES, Rows, agreement, compare
+from quals_jax.metrics.correlation import PERMUTATIONS, RESAMPLES, Rows, agreement, compare, pairs_in_order
 
 Scores = Mapping[str, Sequence[float | None]]
 
@@ -19,7 +19,7 @@ Scores = Mapping[str, Sequence[float | None]]
 def figures(data: Judgements, columns: Sequence[Column], scores: Scores, *, resamples: int = RESAMPLES) -> dict:
     """What a study says of metrics, ready for JSON: "metrics", per name the figures of `correlation.agreement` (each [value, low,
     high] or None), `n` rows they are over and what was left out and why, what summaries were compared with, and the signature;
-    "differences", per two metrics those of `correlation.compare` on the rows that both score."""
+    "differences", per two metrics those of `correlation.compare` on the rows that both score; "systems", per system the means."""
     rows = as_rows(data)
     signed = {column.name: _signed(column, scores[column.name]) for column in columns}
     found: dict = {}
@@ -36,8 +36,36 @@ def figures(data: Judgements, columns: Sequence[Column], scores: Scores, *, resa
             "signature": column.signature,
             "note": note_of(column.metric) if column.metric else "",
             **_listed(agreement(own[there], rows.take(there), ranked_systems=data.ranked_systems, resamples=resamples)),
+            "pairs_by_system": _listed(pairs_by_system(data, own, rows, resamples)),
         }
-    return {"metrics": found, "differences": differences(signed, rows)}
+    return {"metrics": found, "differences": differences(signed, rows), "systems": by_system(data, scores)}
+
+
+def pairs_by_system(data: Judgements, scores: np.ndarray, rows: Rows, resamples: int = RESAMPLES) -> dict | None:
+    """System (of FIB: the set) -> how many pairs of its summaries with a better one there are, and which share is in order; None of
+    data without pairs."""
+    if rows.worse_than is None:
+        return None
+    there = np.flatnonzero(~np.isnan(scores))
+    own, taken = rows.take(there), scores[there]
+    names = list(dict.fromkeys(data.rows[place].system for place in there))  # numbered in this order
+    found = {name: pairs_in_order(taken, own, number, resamples) for number, name in enumerate(names)}
+    return {name: {"pairs": pairs, "in_order": share} for name, (pairs, share) in found.items() if pairs}
+
+
+def by_system(data: Judgements, scores: Scores) -> dict[str, dict]:
+    """System -> how many rows it has, people's mean, and every metric's mean as it is, over the rows that it scores."""
+    found: dict[str, dict] = {}
+    human = data.human
+    for name in dict.fromkeys(row.system for row in data.rows):
+        places = [place for place, row in enumerate(data.rows) if row.system == name]
+        found[name] = {"n": len(places), "human": float(np.mean([human[place] for place in places]))}
+        means = {}
+        for metric, own in scores.items():
+            known = [own[place] for place in places if own[place] is not None]
+            means[metric] = float(np.mean(known)) if known else None
+        found[name]["metrics"] = means
+    return found
 
 
 def as_rows(data: Judgements) -> Rows:

@@ -102,7 +102,7 @@ def agreement(scores: Sequence[float], rows: Rows, *, ranked_systems: bool, resa
         found["auc"] = _interval(lambda own: _area(scores[own], labels[own]), draws)
         found["balanced_accuracy"] = _balanced_accuracy(scores, rows, draws)
     if rows.worse_than is not None:
-        found["pairwise_accuracy"] = _pairwise_accuracy(scores, rows)
+        _, found["pairwise_accuracy"] = pairs_in_order(scores, rows, None, resamples)
     return found
 
 
@@ -249,15 +249,19 @@ def _balanced_accuracy(scores: np.ndarray, rows: Rows, draws: list[np.ndarray]) 
     return _interval(lambda own: balanced_accuracy(called[own], rows.labels[own]), draws)
 
 
-def _pairwise_accuracy(scores: np.ndarray, rows: Rows) -> Interval:
-    """How often the better one of a pair scores higher; equal scores count a half. The interval resamples documents."""
-    worse = np.flatnonzero(rows.worse_than >= 0)
+def pairs_in_order(
+    scores: np.ndarray, rows: Rows, system: int | None = None, resamples: int = RESAMPLES
+) -> tuple[int, Interval]:
+    """How many pairs there are (whose worse summary is this system's), and how often the better one scores higher; equal scores
+    count a half. The interval resamples documents."""
+    worse = rows.worse_than >= 0 if system is None else (rows.worse_than >= 0) & (rows.systems == system)
+    worse = np.flatnonzero(worse)
     if not len(worse):
-        return None
+        return 0, None
     ahead = scores[rows.worse_than[worse]] - scores[worse]
     right = (ahead > 0) + 0.5 * (ahead == 0)
-    draws = _draws(_numbered(rows.documents[worse]), RESAMPLES)
-    return _interval(lambda own: float(right[own].mean()), draws)
+    draws = _draws(_numbered(rows.documents[worse]), resamples)
+    return len(worse), _interval(lambda own: float(right[own].mean()), draws)
 
 
 def _draws(documents: np.ndarray, resamples: int) -> list[np.ndarray]:

@@ -140,8 +140,15 @@ def test_rows_that_a_metric_cannot_score_are_counted(tmp_path):
 def test_pairs_of_fib_are_counted(tmp_path):
     """Overlap with the document: of the first pair both have all words, a half; "a hen ate" has 2 of 3, "a dog ate" all, one."""
     path = written(tmp_path / "fib.jsonl", FIB)
-    _, found = correlate(f"fib:{path}", ["overlap1"], resamples=5)
+    text, found = correlate(f"fib:{path}", ["overlap1"], resamples=5)
     assert found["metrics"]["overlap1"]["pairwise_accuracy"][0] == (0.5 + 1) / 2
+    by_set = found["metrics"]["overlap1"]["pairs_by_system"]
+    assert {name: (own["pairs"], own["in_order"][0]) for name, own in by_set.items()} == {
+        "fib": (1, 0.5),
+        "mfma": (1, 1),
+    }
+    assert found["systems"]["mfma"] == {"n": 1, "human": 0, "metrics": {"overlap1": pytest.approx(2 / 3)}}
+    assert "pairs in order, by the system" in text and "means of the systems" in text
 
 
 def test_what_cannot_be_done_is_said_in_one_line(tmp_path):

@@ -100,8 +100,13 @@ SUMMEDITS = [
     {"id": f"e{label}", "doc": DOCUMENT, "summary": "A cat sat.", "label": label, "edit_types": [], "split": "test"}
     for label in (1, 0)
 ]
+RANK19 = [
+    {"id": number, "document": "A cat sat .", "correct": "A cat sat .", "incorrect": "A hen sat ."}
+    for number in range(2)
+]
 MADE_UP = {
-    "qags": QAGS, "frank": FRANK, "summeval": SUMMEVAL, "xsum-hallucination": XSUM, "fib": FIB, "gofigure": GRADED, "summedits": SUMMEDITS,
+    "qags": QAGS, "frank": FRANK, "summeval": SUMMEVAL, "xsum-hallucination": XSUM, "fib": FIB, "gofigure": GRADED,
+    "summedits": SUMMEDITS, "rank19": RANK19,
 }  # fmt: skip
 
 
@@ -174,6 +179,15 @@ def test_summedits_numbers_its_documents(tmp_path):
     assert found.labels == [True, False] and {row.document_id for row in found.rows} == {"0"}
 
 
+def test_rank19_has_pairs(tmp_path):
+    found = read(f"rank19:{written(tmp_path / 'rank.jsonl', RANK19)}")
+    assert [(row.id, row.label, row.worse_than) for row in found.rows[2:]] == [
+        ("1-correct", True, None),
+        ("1-incorrect", False, "1-correct"),
+    ]
+    assert {row.document_id for row in found.rows} == {"0"}
+
+
 def test_compressed_files_and_folders_are_read(tmp_path):
     with gzip.open(tmp_path / "edits.jsonl.gz", "wt") as file:
         file.write("".join(json.dumps(row) + "\n\n" for row in SUMMEDITS))
@@ -189,6 +203,7 @@ BAD = {
     "xsum-hallucination": ({**XSUM[1], "summary": 5}, "field 'summary' is 5"),
     "fib": ({"id": 1, "document": DOCUMENT, "correct": "a", "choices": ["b"]}, "'choices' must be a list of objects"),
     "gofigure": ({**GRADED[0], "verb_errors": [1]}, "'verb_errors' must be a list of texts"),
+    "rank19": ({"id": 1, "document": "A.", "correct": "A."}, "has no field 'incorrect'"),
     "summedits": ({**SUMMEDITS[0], "label": 3}, "field 'label' is 3; it must be 0 or 1"),
 }  # fmt: skip
 
@@ -235,6 +250,7 @@ PUBLIC = {
     "fib:fib/cnn_dm.jsonl": (1438 + 75, 75, 6),
     "gofigure:gofigure/xsum_human.jsonl": (188 - 18, 170, 1),
     "summedits:summedits-news": (615, 19, 1),
+    "rank19:rank19": (2 * 280, 159, 2),
 }
 
 
