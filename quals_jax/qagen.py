@@ -15,8 +15,7 @@ from quals_jax.pairs import QAPair, split_pair
 from quals_jax.precision import Precision
 from quals_jax.seq2seq import Seq2Seq
 from quals_jax.tokenizer import Tokenizer
-
-EMBEDDED = Path(__file__).resolve().parent / "assets" / "gazette_qagen"
+from quals_jax.world import EMBEDDED
 
 
 class QAGen:

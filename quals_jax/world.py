@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from quals_jax.gazette.words import foreign_share
 
+EMBEDDED = Path(__file__).resolve().parent / "assets" / "gazette_qagen"
 # Of Gazette's texts none is near these; of 4,500 documents of real news all but three are above 0.2.
 FOREIGN_DOCUMENT = 0.1
 FOREIGN_SUMMARY = 1 / 3  # a summary has few words, and may paraphrase
+ONLY_GAZETTE = "the embedded model knows only Gazette, the generated newspaper; other texts need --model"
 FEW_PAIRS = 2.0  # kept of a summary, on average; Gazette's keep 5
 
 

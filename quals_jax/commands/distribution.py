@@ -19,20 +19,35 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("model", type=Path, help="the folder of the model that scored them")
     parser.add_argument("--of", required=True, help="what was scored, in words")
     options = parser.parse_args(arguments)
+    from quals_jax.checkpoints import load_checkpoint
     from quals_jax.commands.compare import read_scores
-    from quals_jax.distribution import FILE as DISTRIBUTION
+    from quals_jax.distribution import same_weights, write_distribution
 
-    scores = [score for score, _ in read_scores(str(options.scores)).values() if score is not None]
+    scores = [row.quals for row in read_scores(str(options.scores)).values() if row.quals is not None]
     if not scores:
         raise UserError(f"{options.scores}: no summary has a score")
     if not options.model.is_dir():
         raise UserError(f"{options.model}: is no folder")
     record = Path(f"{options.scores}.run.json")
     try:
-        signature = json.loads(record.read_text(encoding="utf-8"))["arguments"]["signature"]
-    except (OSError, ValueError, KeyError):
+        made_by = json.loads(record.read_text(encoding="utf-8-sig"))["arguments"]
+        signature, weights = made_by["signature"], made_by.get("weights")
+        if not isinstance(signature, str):
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{record}: is not there or damaged; it stands beside every output of score.py") from None
-    values = {"what": options.of, "signature": signature, "quals": sorted(round(score, 4) for score in scores)}
-    (options.model / DISTRIBUTION).write_text(json.dumps(values) + "\n", encoding="utf-8")
-    print(f"{options.model / DISTRIBUTION}: {len(scores)} scores, median {values['quals'][len(scores) // 2]:.3f}")
+    try:
+        fingerprint = load_checkpoint(options.model).fingerprint
+    except (ValueError, OSError) as error:
+        raise UserError(error) from None
+    if not same_weights(fingerprint, weights, signature):
+        raise UserError(
+            f"{options.scores}: was scored by other weights ({(weights or signature)[:80]}) than those in {options.model}"
+            f" ({fingerprint[:8]}); score the references with that model"
+        )
+    try:
+        path = write_distribution(options.model, options.of, signature, fingerprint, scores)
+    except OSError as error:
+        raise UserError(f"{error.filename or options.model}: cannot be written ({error.strerror or error})") from None
+    print(f"{path}: {len(scores)} scores, median {sorted(scores)[len(scores) // 2]:.3f}")
     return 0

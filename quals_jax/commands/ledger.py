@@ -43,7 +43,8 @@ class Ledger:
 
     blocks: how many blocks of input rows are done. skipped: how many input rows were left out, and messages: why, of the first
     of them. rows: of a shard, how many output rows its blocks have, as runs [rows, blocks]. finished: the output is complete.
-    input: a hash of the input rows of these blocks. whole: of a finished shard, a hash of all input rows, the other shards' too.
+    input: a hash of the input rows of these blocks. whole: of a finished shard, and of what was merged from all, a hash of all input
+    rows, the other shards' too.
     stamps: what tells without reading that the input's files are the same.
 
     Raises:
@@ -145,15 +146,24 @@ class Ledger:
         found, block = "", None
         if self._untouched:
             return None
+        if self.whole and not self.arguments.get("shard"):  # merged: its shards knew the blocks only together
+            seen = hashlib.sha256()
+            for block in blocks:
+                seen.update(block.fingerprint.encode())
+            self._require_same(seen.hexdigest() == self.whole)
+            return block
         for block in itertools.islice(blocks, self.blocks):
             found = _chained(found, block.fingerprint)
-        if found != self.input or (self.finished and next(blocks, None) is not None):
+        self._require_same(found == self.input and not (self.finished and next(blocks, None) is not None))
+        return block
+
+    def _require_same(self, same: bool) -> None:
+        if not same:
             self.close()
             raise UserError(
                 f"{self.output}: was made from other rows than the input holds now;"
                 " name another output, or start afresh with --overwrite"
             )
-        return block
 
     def append(self, lines: list[str], skipped: list[str] = (), fingerprint: str = "") -> None:
         """Adds the rows of one block, made from input rows of this hash: on disk, and then in the ledger.
@@ -199,12 +209,17 @@ class Ledger:
 
     def _write_record(self, *, finished: bool = False) -> None:
         values = {"arguments": self.arguments, **{name: getattr(self, name) for name in STATE}, "finished": finished}
-        fresh = Path(f"{self.record}.new")
-        with open(fresh, "w", encoding="utf-8") as file:
-            json.dump(values, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, self.record)
+        write_record(self.record, values)
+
+
+def write_record(path: Path, values: dict) -> None:
+    """Writes a record: whole, or not at all."""
+    fresh = Path(f"{path}.new")
+    with open(fresh, "w", encoding="utf-8") as file:
+        json.dump(values, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(fresh, path)
 
 
 def read_record(path: Path) -> dict:

@@ -17,7 +17,7 @@ from quals_jax.commands.blocks import Block, read_blocks, run_blocks
 from quals_jax.commands.errors import UserError, close_standard_output, fail, out_of_memory, standard_output
 from quals_jax.commands.score_flags import check, parser, shard_of
 from quals_jax.commands.score_rows import as_line, output_rows, score_block
-from quals_jax.world import OutsideWorldWarning, Strangers
+from quals_jax.world import ONLY_GAZETTE, OutsideWorldWarning, Strangers
 
 FILES = ("input", "documents", "summaries")
 
@@ -259,7 +259,7 @@ def _notes(options, summary, skipped: list[str]) -> list[str]:
     """What must be said of the scores: of the embedded model's always, and more where the texts are not of its world."""
     notes = list(options.said)
     if options.model is None or summary.strangers:
-        notes.append("the embedded model knows only Gazette, the generated newspaper; other texts need --model")
+        notes.append(ONLY_GAZETTE)
     kept = "percentiles and marks are given as asked for" if options.force else "there are no percentiles and no marks"
     if summary.strangers and (
         note := summary.strangers.note(f"{kept}; name a model that knows such texts with --model")

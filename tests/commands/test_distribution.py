@@ -44,3 +44,14 @@ def test_what_cannot_be_a_distribution_is_refused(model, tmp_path):
     (tmp_path / "scores.jsonl.run.json").unlink()
     with pytest.raises(UserError, match=r"run\.json: is not there"):
         distribution.main([str(path), str(model), "--of", "x"])
+
+
+def test_scores_of_other_weights_are_no_distribution(model, tmp_path):
+    signature = Quals(QAGen.from_pretrained(model)).signature
+    path = scored(tmp_path, [-0.4], signature.replace("@", "@0"))
+    with pytest.raises(UserError, match=r"scores\.jsonl: was scored by other weights .* than those in .*model"):
+        distribution.main([str(path), str(model), "--of", "x"])
+    for damaged in ("{", "[]", '{"arguments": []}', '{"arguments": {"signature": 7}}'):
+        (tmp_path / "scores.jsonl.run.json").write_text(damaged)
+        with pytest.raises(UserError, match=r"scores\.jsonl\.run\.json: is not there or damaged"):
+            distribution.main([str(path), str(model), "--of", "x"])
