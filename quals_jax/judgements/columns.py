@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,8 +53,10 @@ class Column:
             own = [rows[place] for place in there]
             references = [list(row.references) for row in own] if self.compared == "reference" else None
             scores = self.metric.score([row.document or "" for row in own], [row.summary for row in own], references)
+            if len(scores) != len(own):
+                raise ValueError(f"--metric {self.name}: gave {len(scores)} scores of {len(own)} summaries")
             for place, score in zip(there, scores, strict=True):
-                found[place] = score
+                found[place] = float(score) if score is not None and math.isfinite(score) else None
         return found
 
 

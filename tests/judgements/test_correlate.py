@@ -225,3 +225,20 @@ def test_a_missing_plotting_package_is_no_error_unless_a_plot_is_asked_for(tmp_p
     assert "no plot: it needs the package matplotlib" in text and output.exists()
     with pytest.raises(ValueError, match="needs the package matplotlib"):
         correlate(data, ["overlap1"], plot=tmp_path / "plot.png", resamples=5)
+
+
+def test_a_metric_that_breaks_the_protocol_is_found_out(tmp_path):
+    data = read(f"qags:{lengths(tmp_path / 'qags.jsonl')}")
+
+    class Odd(Words):
+        def score(self, documents, summaries, references=None):
+            return np.array([float("nan"), float("-inf"), *range(len(summaries) - 2)], np.float32)
+
+    assert score(data, [column(Odd())])["words"] == [None, None, *range(10)]
+
+    class Short(Words):
+        def score(self, documents, summaries, references=None):
+            return [1.0]
+
+    with pytest.raises(ValueError, match="words: gave 1 scores of 12 summaries"):
+        score(data, [column(Short())])
