@@ -9,7 +9,7 @@ XSUM's, the lengths those of the evaluation (beam 4, 55 to 140 tokens).
 By ROUGE instead: `--config.kind=conseq_rouge`. Data: as cnndm_mle.py. Hardware: one GPU with 80 GB, or a TPU slice.
 """
 
-from quals_jax.commands.conseq_config import CandidateConfig, ConseqConfig, EvaluationConfig, ScoringConfig
+from quals_jax.recipes.config import CandidateConfig, ConseqConfig, EvaluationConfig, ScoringConfig
 from quals_jax.training.config import DataConfig, ModelConfig, OptimizerConfig
 
 

@@ -12,7 +12,7 @@ Candidates and scores are kept in out/gazette-candidates, where `gazette_conseq_
 `examples/gazette_experiment.sh` runs three seeds of both and evaluates them on the test stories.
 """
 
-from quals_jax.commands.conseq_config import CandidateConfig, ConseqConfig, EvaluationConfig, SelectionConfig
+from quals_jax.recipes.config import CandidateConfig, ConseqConfig, EvaluationConfig, SelectionConfig
 from quals_jax.training.config import DataConfig, ModelConfig, OptimizerConfig
 
 

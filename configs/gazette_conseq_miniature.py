@@ -5,7 +5,7 @@ Small on purpose: QUALS from 12 questions instead of 60, 3 samples of 1,200 docu
     python train.py --config configs/gazette_conseq_miniature.py --workdir out/miniature --cpu_devices 2
 """
 
-from quals_jax.commands.conseq_config import (
+from quals_jax.recipes.config import (
     CandidateConfig,
     ConseqConfig,
     EvaluationConfig,

@@ -5,7 +5,7 @@ A reference has ROUGE 1 with itself, so the documents whose worst candidate has 
     python train.py --config configs/gazette_conseq_rouge.py --workdir out/gazette-conseq-rouge --cpu_devices 2
 """
 
-from quals_jax.commands.conseq_config import CandidateConfig, ConseqConfig, EvaluationConfig
+from quals_jax.recipes.config import CandidateConfig, ConseqConfig, EvaluationConfig
 from quals_jax.training.config import DataConfig, ModelConfig, OptimizerConfig
 
 

@@ -13,7 +13,7 @@ another workdir. Data: as xsum_mle.py. 204,045 documents x (6 + 1) are 1.43 mill
 or take a part with `--config.candidates.rows=20000`. Hardware: one GPU with 80 GB, or a TPU slice.
 """
 
-from quals_jax.commands.conseq_config import CandidateConfig, ConseqConfig, EvaluationConfig, ScoringConfig
+from quals_jax.recipes.config import CandidateConfig, ConseqConfig, EvaluationConfig, ScoringConfig
 from quals_jax.training.config import DataConfig, ModelConfig, OptimizerConfig
 
 

@@ -8,9 +8,9 @@ import os
 import sys
 from collections.abc import Iterator
 
+from quals_jax.errors import UserError, out_of_memory
 
-class UserError(Exception):
-    """A mistake of the user's, or of what the user was given; the message is one line that names the place and the cure."""
+__all__ = ["Parser", "UserError", "close_standard_output", "fail", "out_of_memory", "standard_output"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,11 +28,6 @@ def fail(message: str):
     with contextlib.suppress(OSError):
         print(" ".join(str(message).split()), file=sys.stderr)
     raise SystemExit(2)
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether a device or the host had no room for what was asked (JAX has no class of its own for it)."""
-    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
 @contextlib.contextmanager

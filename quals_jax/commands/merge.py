@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from quals_jax.commands.errors import Parser, UserError, standard_output
-from quals_jax.commands.ledger import MESSAGES, STATE, read_record, write_record
+from quals_jax.scoring.ledger import MESSAGES, STATE, read_record, write_record
 
 # A pair of rows in a block and how many such blocks follow each other.
 Runs = list[list[int]]
@@ -101,8 +101,8 @@ def joint_signature(signatures: list) -> str:
 
 def table(output: Path, record: dict) -> list[str]:
     """The table of the whole, as score.py prints it; nothing for rows that are not its own."""
-    from quals_jax.commands.table import Summary
     from quals_jax.distribution import is_of
+    from quals_jax.scoring.table import Summary
     from quals_jax.world import EMBEDDED, ONLY_GAZETTE, Strangers
 
     made_by = record["arguments"]

@@ -12,13 +12,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
-from quals_jax.commands.blocks import Block, read_blocks
 from quals_jax.commands.errors import Parser, UserError, standard_output
-from quals_jax.commands.score_rows import as_line, carried
+from quals_jax.scoring.blocks import Block, RowSource, read_blocks
+from quals_jax.scoring.output import as_line, carried
 
 BLOCK_ROWS = 64
 QUALS = "quals"
@@ -43,7 +42,7 @@ def main(arguments: list[str]) -> int:
     from quals_jax.commands.runtime import prepare
 
     prepare()
-    from quals_jax.commands.ledger import Ledger
+    from quals_jax.scoring.ledger import Ledger
 
     metric, made_by = _metric(options)
     name = options.metric or QUALS
@@ -70,7 +69,7 @@ def read(path: str | Path) -> Iterator[Block]:
     Raises:
         UserError: naming file, line and field of the first row that is not as it should be.
     """
-    blocks = read_blocks(Namespace(input=str(path), documents=None, block_rows=BLOCK_ROWS, on_error="stop"))
+    blocks = read_blocks(RowSource(input=str(path), block_rows=BLOCK_ROWS))
     return itertools.chain([next(blocks)], blocks)
 
 

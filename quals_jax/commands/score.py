@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import itertools
 import os
@@ -13,10 +14,10 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from quals_jax.commands.blocks import Block, read_blocks, run_blocks
 from quals_jax.commands.errors import UserError, close_standard_output, fail, out_of_memory, standard_output
 from quals_jax.commands.score_flags import check, parser, shard_of
-from quals_jax.commands.score_rows import as_line, output_rows, score_block
+from quals_jax.scoring.blocks import Block, RowSource, read_blocks, run_blocks
+from quals_jax.scoring.output import as_line, output_rows, score_block
 from quals_jax.world import ONLY_GAZETTE, OutsideWorldWarning, Strangers
 
 FILES = ("input", "documents", "summaries")
@@ -66,7 +67,8 @@ def score(options) -> int:
         _refuse_old_output(options.output)
     stamps = _stamps(options)  # before anything is read: what changes from now on shows
     seen = hashlib.sha256() if shard[1] > 1 else None  # for a merge: that all shards were given the same input
-    blocks = read_blocks(options, shard, seen)
+    source = RowSource(**{field.name: getattr(options, field.name) for field in dataclasses.fields(RowSource)})
+    blocks = read_blocks(source, shard, seen)
     first = next(blocks, None)  # before anything is loaded: an error in it shows at once
     prepare(options.verbose)
     with warnings.catch_warnings(record=True) as said:
@@ -157,8 +159,8 @@ def _arguments(options, quals) -> dict:
 
 
 def _to_file(options, quals, blocks, stamps: dict, seen) -> int:
-    from quals_jax.commands.ledger import Ledger
-    from quals_jax.commands.progress import Progress
+    from quals_jax.scoring.ledger import Ledger
+    from quals_jax.scoring.progress import Progress
 
     with contextlib.closing(
         Ledger(options.output, _arguments(options, quals), overwrite=options.overwrite, stamps=stamps)
@@ -204,8 +206,8 @@ def _stoppable(can_resume: bool) -> Iterator[threading.Event]:
 
 
 def _to_standard_output(options, quals, blocks) -> int:
-    from quals_jax.commands.progress import Progress
-    from quals_jax.commands.table import Summary
+    from quals_jax.scoring.progress import Progress
+    from quals_jax.scoring.table import Summary
 
     summary, skipped = Summary(_strangers(quals)), []
     progress = Progress(verbose=options.verbose)
@@ -228,7 +230,7 @@ def _to_standard_output(options, quals, blocks) -> int:
 
 def _conclude(options, quals, ledger, *, counted: bool) -> None:
     """The table, and the report."""
-    from quals_jax.commands.table import Summary
+    from quals_jax.scoring.table import Summary
 
     with open(ledger.output, encoding="utf-8", newline="\n") as lines:
         summary = Summary.of_lines(lines, _strangers(quals))

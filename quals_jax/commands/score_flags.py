@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from quals_jax.commands.errors import Parser, UserError
-from quals_jax.commands.ledger import ENDINGS, refuse_special
+from quals_jax.scoring.ledger import ENDINGS, refuse_special
 
 BLOCK_ROWS = 256
 # The least and the most that is taken.

@@ -73,7 +73,7 @@ def _run(config, options) -> int:
     import jax
 
     from quals_jax import parallel
-    from quals_jax.commands.conseq_config import ConseqConfig
+    from quals_jax.recipes.config import ConseqConfig
 
     if isinstance(config, ConseqConfig):
         if options.export:
@@ -91,7 +91,7 @@ def _run(config, options) -> int:
         process_id=options.process_id,
         detect=options.distributed,
     )
-    from quals_jax.commands import likelihood
+    from quals_jax.recipes import likelihood
     from quals_jax.training.loop import Stopped
 
     workdir = Path(options.workdir)
@@ -117,7 +117,7 @@ def _run(config, options) -> int:
 def _run_recipe(config, workdir: Path, terminal) -> int:
     """ConSeq, from sampling to the table."""
     from quals_jax import parallel
-    from quals_jax.commands import conseq_recipe
+    from quals_jax.recipes import conseq as conseq_recipe
 
     table = conseq_recipe.run(config, workdir, terminal=terminal)
     if parallel.is_first_process():

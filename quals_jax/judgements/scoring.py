@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from quals_jax.commands.ledger import Ledger
 from quals_jax.judgements import Judged, Judgements
 from quals_jax.judgements.columns import Column
+from quals_jax.scoring.ledger import Ledger
 
 BLOCK_ROWS = 128
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from quals_jax.data.rows import RowError, read_parallel, read_rows
+from quals_jax.scoring.rows import RowError, read_parallel, read_rows
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import pytest
 from quals_jax.commands.compare import main as compare
 from quals_jax.commands.compare import read_scores
 from quals_jax.commands.errors import UserError
-from quals_jax.commands.ledger import Ledger
 from quals_jax.commands.merge import main as merge
+from quals_jax.scoring.ledger import Ledger
 
 
 def scores(path, rows):

@@ -6,8 +6,9 @@ import pytest
 from tiny_qagen import make_tiny_qagen
 
 from quals_jax.commands import evaluate, rerank
-from quals_jax.commands.documents import Documents
 from quals_jax.commands.errors import UserError
+from quals_jax.recipes import evaluation
+from quals_jax.recipes.documents import Documents
 from quals_jax.report.side_by_side import write_side_by_side
 
 
@@ -25,7 +26,7 @@ RESULTS = {
 
 
 def test_table_has_means_intervals_and_paired_differences():
-    lines = evaluate.table(RESULTS, "signature").splitlines()
+    lines = evaluation.table(RESULTS, "signature").splitlines()
     assert lines[0].split() == ["ROUGE-1", "ROUGE-2", "ROUGE-L", "QUALS", "supported", "well-formed"]
     assert "-1.000 (-1.000 to -1.000)" in lines[2] and "50.0 (50.0 to 50.0)" in lines[2]
     assert "difference from MLE" in lines[5]
@@ -37,13 +38,13 @@ def test_table_has_means_intervals_and_paired_differences():
 
 def test_further_metrics_have_columns_and_say_what_made_them():
     results = {name: [row | {"overlap1": 0.25} for row in rows] for name, rows in RESULTS.items()}
-    lines = evaluate.table(results, "signature", {"overlap1": "against document | words:1"}).splitlines()
+    lines = evaluation.table(results, "signature", {"overlap1": "against document | words:1"}).splitlines()
     assert lines[0].split()[-1] == "overlap1" and lines[2].endswith("0.250 (0.250 to 0.250)")
     assert lines[-2:] == ["QUALS: signature", "overlap1: against document | words:1"]
 
 
 def test_a_metric_without_values_is_said_so():
-    lines = evaluate.table({"MLE": [row(None)], "other": [row(-1.0, 1.0)]}, "s").splitlines()
+    lines = evaluation.table({"MLE": [row(None)], "other": [row(-1.0, 1.0)]}, "s").splitlines()
     assert "none" in lines[1] and "none" in lines[5]
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from quals_jax.commands.blocks import read_blocks
 from quals_jax.commands.errors import UserError
 from quals_jax.commands.score_flags import check, parser, shard_of
-from quals_jax.commands.table import Summary
+from quals_jax.scoring.blocks import read_blocks
+from quals_jax.scoring.table import Summary
 
 ROOT = Path(__file__).parent.parent.parent
 pytestmark = pytest.mark.command

@@ -10,7 +10,7 @@ import pytest
 from commands.test_score_in_process import FLAGS, FakeQuals, lines, run  # noqa: F401 - run is a fixture
 
 from quals_jax import gazette
-from quals_jax.commands.score_rows import OUTPUT_FIELDS
+from quals_jax.scoring.output import OUTPUT_FIELDS
 from quals_jax.world import outside_gazette
 
 NEWS = "The museum closed its doors on Friday because the roof leaks, a spokeswoman wrote."

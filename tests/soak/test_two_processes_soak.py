@@ -17,7 +17,7 @@ from tiny_qagen import make_tiny_qagen
 ROOT = Path(__file__).parents[2]
 ROWS = 48
 CONFIG = """
-from quals_jax.commands.conseq_config import (
+from quals_jax.recipes.config import (
     CandidateConfig, ConseqConfig, EvaluationConfig, ScoringConfig, SelectionConfig,
 )
 from quals_jax.training.config import DataConfig, ModelConfig, OptimizerConfig

@@ -20,10 +20,6 @@ from pathlib import Path
 from typing import TextIO
 
 from quals_jax import conseq, parallel
-from quals_jax.commands import likelihood, steps
-from quals_jax.commands.conseq_config import KINDS, ConseqConfig
-from quals_jax.commands.documents import Documents
-from quals_jax.commands.evaluate import System, evaluate
 from quals_jax.data import loader
 from quals_jax.data.summaries import JsonLines
 from quals_jax.data.texts import Tokenise
@@ -31,6 +27,10 @@ from quals_jax.metrics import MetricSettings, load
 from quals_jax.metrics.rouge import processes_for, rouge
 from quals_jax.qagen import QAGen
 from quals_jax.quals import Quals
+from quals_jax.recipes import likelihood, steps
+from quals_jax.recipes.config import KINDS, ConseqConfig
+from quals_jax.recipes.documents import Documents
+from quals_jax.recipes.evaluation import System, evaluate
 from quals_jax.report.score_plot import plot_scores
 from quals_jax.summarizer import Conventions, Summarizer, described
 from quals_jax.tokenizer import Tokenizer

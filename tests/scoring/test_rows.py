@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quals_jax.data.rows import Row, RowError, read_parallel, read_rows, single_row
+from quals_jax.scoring.rows import Row, RowError, read_parallel, read_rows, single_row
 
 
 def _write(path, text):

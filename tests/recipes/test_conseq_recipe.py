@@ -9,17 +9,18 @@ import pytest
 from tiny_qagen import make_tiny_qagen
 
 from quals_jax import conseq
-from quals_jax.commands import conseq_recipe, steps
-from quals_jax.commands.conseq_config import (
+from quals_jax.data.texts import Target, Text
+from quals_jax.decoding.search_config import SearchConfig
+from quals_jax.qagen import QAGen
+from quals_jax.recipes import conseq as conseq_recipe
+from quals_jax.recipes import steps
+from quals_jax.recipes.config import (
     CandidateConfig,
     ConseqConfig,
     EvaluationConfig,
     ScoringConfig,
     SelectionConfig,
 )
-from quals_jax.data.texts import Target, Text
-from quals_jax.decoding.search_config import SearchConfig
-from quals_jax.qagen import QAGen
 from quals_jax.summarizer import Conventions, Summarizer, conventions
 from quals_jax.tokenizer import Tokenizer
 from quals_jax.training.config import DataConfig, ModelConfig, OptimizerConfig

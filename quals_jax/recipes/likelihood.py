@@ -17,12 +17,12 @@ from flax import nnx
 
 from quals_jax import checkpoints, parallel
 from quals_jax.checkpoints import huggingface
-from quals_jax.commands import steps
 from quals_jax.data import gazette as gazette_data
 from quals_jax.data import loader, sources
 from quals_jax.data.texts import First, Tokenise
 from quals_jax.models.bart import Bart, BartConfig
 from quals_jax.precision import Precision
+from quals_jax.recipes import steps
 from quals_jax.tokenizer import CONNECTOR, Tokenizer
 from quals_jax.training.config import ModelConfig, TrainConfig
 from quals_jax.training.copy_init import copy_init

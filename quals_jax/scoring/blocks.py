@@ -6,10 +6,11 @@ import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from quals_jax.commands.errors import UserError
-from quals_jax.data.rows import Row, RowError, read_parallel, read_rows, single_row
+from quals_jax.errors import UserError
+from quals_jax.scoring.rows import Row, RowError, read_parallel, read_rows, single_row
 
 
 class Block(NamedTuple):
@@ -26,24 +27,40 @@ class Block(NamedTuple):
         return hashlib.sha256(repr((held, self.skipped)).encode("utf-8", "backslashreplace")).hexdigest()
 
 
-def read_blocks(options, shard: tuple[int, int] = (0, 1), seen=None) -> Iterator[Block]:
+@dataclass(frozen=True)
+class RowSource:
+    """Where rows come from: one file (`input`), two with a text a line, or one pair of texts; and how they are taken.
+
+    block_rows: rows of a block. on_error: what is done at a bad row, "stop" or "skip".
+    """
+
+    input: str | None = None
+    documents: str | None = None
+    summaries: str | None = None
+    document: str | None = None
+    summary: str | None = None
+    block_rows: int = 256
+    on_error: str = "stop"
+
+
+def read_blocks(source: RowSource, shard: tuple[int, int] = (0, 1), seen=None) -> Iterator[Block]:
     """The blocks of the input that belong to this shard, (index, count). `seen`, a hash, takes in every block, the others' too.
 
     Raises:
         UserError: at a bad row, after the blocks before it (`--on_error stop`); where the input cannot be read, or has no rows.
     """
-    if options.input is not None:
-        rows = read_rows(options.input)
-    elif options.documents is not None:
-        rows = read_parallel(options.documents, options.summaries)
+    if source.input is not None:
+        rows = read_rows(source.input)
+    elif source.documents is not None:
+        rows = read_parallel(source.documents, source.summaries)
     else:
-        rows = single_row(options.document, options.summary)
+        rows = single_row(source.document, source.summary)
     index, count = shard
     try:
         for number in itertools.count():
             block = []
-            for row in itertools.islice(rows, options.block_rows):
-                if isinstance(row, RowError) and options.on_error == "stop":
+            for row in itertools.islice(rows, source.block_rows):
+                if isinstance(row, RowError) and source.on_error == "stop":
                     raise row
                 block.append(row)
             if not block:
@@ -57,7 +74,7 @@ def read_blocks(options, shard: tuple[int, int] = (0, 1), seen=None) -> Iterator
     except RowError as error:
         raise UserError(error) from None
     if number == 0:
-        raise UserError(f"{options.input or options.documents}: holds no rows")
+        raise UserError(f"{source.input or source.documents}: holds no rows")
 
 
 def run_blocks(blocks: Iterable[Block], work: Callable, write: Callable, stopped: Callable[[], bool]) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from quals_jax.commands.blocks import Block
-from quals_jax.commands.errors import UserError
-from quals_jax.data.rows import Row
+from quals_jax.errors import UserError
+from quals_jax.scoring.blocks import Block
+from quals_jax.scoring.rows import Row
 
 # Every name that a field of the output can have. A field of the input of such a name, left over from an earlier run perhaps, is
 # dropped, also where this run has no such field: it would be taken for this run's.

@@ -18,7 +18,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from quals_jax.commands.errors import UserError
+from quals_jax.errors import UserError
 
 # What a record holds beside the arguments.
 STATE = {

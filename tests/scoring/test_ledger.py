@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from quals_jax.commands.errors import UserError
-from quals_jax.commands.ledger import Ledger
+from quals_jax.scoring.ledger import Ledger
 
 ARGUMENTS = {"input": "a.jsonl", "signature": "s"}
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from quals_jax.commands import steps
+from quals_jax.recipes import steps
 
 
 def rows_of(block):
