@@ -9,7 +9,8 @@ import numpy as np
 
 from quals_jax.checkpoints import torch_pickle
 from quals_jax.checkpoints.errors import PLAIN, CheckpointError, naming, shown
-from quals_jax.checkpoints.huggingface import SHARED, misfits, state_dict
+from quals_jax.checkpoints.huggingface import misfits, state_dict
+from quals_jax.checkpoints.layouts import SHARED
 from quals_jax.checkpoints.names import plain_names
 from quals_jax.checkpoints.torch_pickle import Record
 from quals_jax.models.bart import BartConfig

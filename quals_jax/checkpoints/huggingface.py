@@ -1,4 +1,4 @@
-"""BART's weights in Hugging Face's layout, in and out: one table says which tensor is which parameter."""
+"""Weights in Hugging Face's layout, in and out (`layouts.py` says which tensor is which parameter)."""
 
 from __future__ import annotations
 
@@ -13,59 +13,45 @@ import numpy as np
 from flax import nnx
 
 from quals_jax.checkpoints.errors import CheckpointError, naming, shown
+from quals_jax.checkpoints.layouts import LOGITS_BIAS, layout_named, layout_of
 from quals_jax.checkpoints.names import plain_names
-from quals_jax.models.bart import Bart, BartConfig
+from quals_jax.models.bart import BartConfig
+from quals_jax.models.t5 import T5Config
 
-# Last part of a parameter's path -> (last part of the tensor's name, whether the matrix is stored transposed).
-LEAVES = {
-    "kernel": ("weight", True),
-    "bias": ("bias", False),
-    "scale": ("weight", False),
-    "embedding": ("weight", False),
-}
-# Other names of the one embedding table: absent, or equal to it.
-TIED = ("model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight", "lm_head.weight")
-SHARED = "model.shared.weight"
-LOGITS_BIAS = "final_logits_bias"
 DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
 PART = re.compile(r"[\w.-]+\.(safetensors|bin)")
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
-def tensor_name(path: tuple) -> tuple[str, bool]:
-    """The tensor that holds the parameter at a path of the module, and whether it is stored transposed."""
-    if path[0] == LOGITS_BIAS:
-        return LOGITS_BIAS, False
-    leaf, transposed = LEAVES[path[-1]]
-    return "model." + ".".join(map(str, path[:-1])) + "." + leaf, transposed
-
-
-def export(model: Bart) -> dict[str, np.ndarray]:
+def export(model: nnx.Module) -> dict[str, np.ndarray]:
     """Every tensor of the model under its Hugging Face name, float32."""
-    tensors = {}
+    tensors, layout = {}, layout_of(model.config)
     for path, variable in nnx.to_flat_state(nnx.state(model)):
-        name, transposed = tensor_name(path)
+        name, transposed = layout.tensor_name(model.config, path)
         array = np.asarray(variable[...], np.float32)
         tensors[name] = np.ascontiguousarray(array.T) if transposed else array
-    tensors[LOGITS_BIAS] = tensors[LOGITS_BIAS][None]  # [1, vocab] there
+    if LOGITS_BIAS in tensors:
+        tensors[LOGITS_BIAS] = tensors[LOGITS_BIAS][None]  # [1, vocab] there
     return tensors
 
 
-def fill(config: BartConfig, tensors: dict[str, np.ndarray], *, dtype=jnp.float32, remat: bool = False) -> Bart:
+def fill(config, tensors: dict[str, np.ndarray], *, dtype=jnp.float32, remat: bool = False) -> nnx.Module:
     """A model of this configuration that holds these tensors; nothing is allocated twice.
 
     Raises:
-        CheckpointError: listing every tensor that is missing, of the wrong shape, or not one of BART's.
+        CheckpointError: listing every tensor that is missing, of the wrong shape, or not one of such a model's.
     """
-    if config.encoder_layers + config.decoder_layers > len(tensors):  # each has many; a model of millions takes forever
-        layers = f"{config.encoder_layers} + {config.decoder_layers}"
+    layout = layout_of(config)
+    sides = [getattr(config, name) for name in ("encoder_layers", "num_layers", "decoder_layers", "num_decoder_layers") if hasattr(config, name)]
+    if sum(sides) > len(tensors):  # each has many; a model of millions takes forever
+        layers = " + ".join(map(str, sides))
         raise CheckpointError(f"the configuration has {layers} layers, and there are only {len(tensors)} tensors")
-    model = nnx.eval_shape(lambda: Bart(config, rngs=_OneKey(), dtype=dtype, remat=remat))
+    config, left, problems = layout.one_table(config, tensors)
+    model = nnx.eval_shape(lambda: layout.model(config, rngs=_OneKey(), dtype=dtype, remat=remat))
     graph, state = nnx.split(model)
-    left, problems = _one_table(_prefixed(tensors))
     filled = []
     for path, variable in nnx.to_flat_state(state):
-        name, transposed = tensor_name(path)
+        name, transposed = layout.tensor_name(config, path)
         shape, kind = variable.shape, variable.dtype
         array = left.pop(name, np.zeros(shape, np.float32) if name == LOGITS_BIAS else None)
         if array is None:
@@ -78,7 +64,7 @@ def fill(config: BartConfig, tensors: dict[str, np.ndarray], *, dtype=jnp.float3
             problems.append(f"{name} has shape {list(found)}, not {list(wanted)}")
             continue
         filled.append((path, variable.replace(jnp.asarray(np.asarray(array, np.float32), kind))))
-    problems += [f"{name} does not belong to a BART of this configuration" for name in left]
+    problems += [f"{name} does not belong to a {layout.name} of this configuration" for name in left]
     if problems:
         raise CheckpointError("the weights do not fit the configuration", problems)
     return nnx.merge(graph, nnx.from_flat_state(filled))
@@ -91,7 +77,7 @@ class _OneKey:
         return jax.random.key(0)
 
 
-def misfits(config: BartConfig, tensors: dict[str, np.ndarray]) -> list[str]:
+def misfits(config, tensors: dict[str, np.ndarray]) -> list[str]:
     """What is wrong with the tensors, for a file that cannot be used anyway."""
     try:
         fill(config, tensors)
@@ -118,36 +104,18 @@ def state_dict(values) -> dict[str, np.ndarray]:
     return dict(values)
 
 
-def _prefixed(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Names with `model.` in front, as BartForConditionalGeneration has them and a bare BartModel has not."""
-    bare = ("encoder.", "decoder.", "shared.")
-    return {("model." + name if name.startswith(bare) else name): array for name, array in tensors.items()}
-
-
-def _one_table(tensors: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The tensors with the embedding under one name; and which of its names hold something else, which this model cannot."""
-    tables = {name: tensors.pop(name) for name in (SHARED, *TIED) if name in tensors}
-    if not tables:
-        return tensors, []
-    first = next(iter(tables))
-    differing = [name for name in tables if not np.array_equal(tables[name], tables[first])]
-    problems = [f"{name} differs from {first}, to which BART ties it" for name in differing]
-    return tensors | {SHARED: tables[first]}, problems
-
-
-def load_huggingface(folder: Path) -> tuple[BartConfig, dict[str, np.ndarray], dict]:
+def load_huggingface(folder: Path) -> tuple[BartConfig | T5Config, dict[str, np.ndarray], dict]:
     """Configuration, tensors as stored, and the whole `config.json` of a folder.
 
     Raises:
-        CheckpointError: naming the file that is missing, unreadable or not of a BART.
+        CheckpointError: naming the file that is missing, unreadable or of another architecture.
     """
     path = folder / "config.json"
     extra = read_json(path)
     with naming(path):
-        if extra.get("model_type", "bart") != "bart":
-            raise CheckpointError(f"model_type is {shown(extra['model_type'])}; only bart can be loaded")
+        layout = layout_named(extra.get("model_type", "bart"))
         try:
-            config = BartConfig.from_dict(extra)
+            config = layout.config.from_dict(extra)
         except ValueError as error:
             raise CheckpointError(str(error)) from None
     tensors = read_weights(folder)
@@ -221,7 +189,7 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
 
 def save_huggingface(
     folder: Path,
-    config: BartConfig,
+    config: BartConfig | T5Config,
     tensors: dict[str, np.ndarray],
     *,
     extra: dict | None = None,
@@ -239,19 +207,18 @@ def save_huggingface(
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
+    layout = layout_of(config)
     described = {
-        "architectures": ["BartForConditionalGeneration"],
-        "model_type": "bart",
         "is_encoder_decoder": True,
-        "tie_word_embeddings": True,
-        "forced_eos_token_id": config.eos_token_id,
         "torch_dtype": dtype,
+        **layout.described(config),
         **config.to_dict(),
         **(extra or {}),
     }
+    described["architectures"] = [layout.architectures[described["model_type"]]]
     _write_json(folder / "config.json", described)
     generation = ("bos_token_id", "decoder_start_token_id", "eos_token_id", "forced_eos_token_id", "pad_token_id")
-    _write_json(folder / "generation_config.json", {name: described[name] for name in generation})
+    _write_json(folder / "generation_config.json", {name: described[name] for name in generation if name in described})
     stored = {name: np.ascontiguousarray(array.astype(DTYPES[dtype])) for name, array in tensors.items()}
     save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
 

@@ -9,7 +9,7 @@ import pytest
 from tiny import random_part, tiny_bart
 
 from quals_jax import conseq, parallel
-from quals_jax.checkpoints.huggingface import tensor_name
+from quals_jax.checkpoints.layouts import bart_tensor
 from quals_jax.models.teacher_forcing import target_states
 from quals_jax.training import contrastive
 from quals_jax.training.config import OptimizerConfig
@@ -39,7 +39,7 @@ def fairseq_arrays(params):
     found = {}
     for name, array in params.items():
         path = tuple(int(part) if part.isdecimal() else part for part in name.split("."))
-        theirs, transposed = tensor_name(path)
+        theirs, transposed = bart_tensor(None, path)
         theirs = theirs.removeprefix("model.").replace("shared.weight", "encoder.embed_tokens.weight")
         array = np.asarray(array, np.float64)
         found[theirs] = array.T if transposed else array

@@ -1,0 +1,471 @@
+"""T5 (Raffel et al., JMLR 2020) and mT5 in Flax NNX: relative positions, pre-norm blocks with root-mean-square norms, no biases.
+
+Version 1.0 has a ReLU network and one table for embeddings and output; version 1.1, Flan and mT5 have a gated one, and an output table
+of their own. Behind the same five functions as BART (bart.py), with the same axes; beams and pairs are queries against one encoded
+source here too. Scores of attention are not scaled: T5's initialisation does that.
+
+bfloat16 is safe: it has float32's range. The overflow that T5 is known for is float16's, which no `dtype` of this project is.
+
+Axes: batch, source (encoder positions), beam (or pair), target (decoder positions), time (cached positions), head, dim (per head),
+model (width), bucket (of relative positions), vocab. Masks are True where a position may be attended to.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import reprlib
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Int
+
+from quals_jax.models.bart import ACTIVATIONS, Cache, Dropout, Memory, stacked
+from quals_jax.models.wide_einsum import wide_einsum
+
+MOST_POSITIONS = 2**16  # T5 has no table that ends; this is where a text is a mistake
+NETWORKS = {"gelu": "gelu_new"}  # "gated-gelu" of a config.json is the approximate GELU
+# The least and the most that a size may be.
+SIZES = {
+    "vocab_size": (4, 10**7),
+    "d_model": (1, 10**5),
+    "d_kv": (1, 10**5),
+    "d_ff": (1, 10**6),
+    "num_layers": (1, 200),
+    "num_decoder_layers": (1, 200),
+    "num_heads": (1, 10**5),
+    "relative_attention_num_buckets": (4, 10**5),
+    "relative_attention_max_distance": (4, 10**6),
+}
+IDS = ("pad_token_id", "eos_token_id", "decoder_start_token_id")
+
+
+@dataclass(frozen=True)
+class T5Config:
+    """The sizes of a T5 or mT5, under the names of Hugging Face's `config.json`.
+
+    num_decoder_layers: as many as the encoder's, unless given. scale_decoder_outputs: whether the decoder's states are scaled by
+    d_model ** -0.5 before the output table (version 1.0). own_output: whether that table is another than the embeddings'.
+    """
+
+    vocab_size: int
+    d_model: int
+    d_kv: int
+    d_ff: int
+    num_layers: int
+    num_heads: int
+    num_decoder_layers: int | None = None
+    relative_attention_num_buckets: int = 32
+    relative_attention_max_distance: int = 128
+    dropout_rate: float = 0.1
+    layer_norm_epsilon: float = 1e-6
+    initializer_factor: float = 1.0
+    feed_forward_proj: str = "relu"
+    scale_decoder_outputs: bool = True
+    own_output: bool = False
+    model_type: str = "t5"
+    pad_token_id: int = 0
+    eos_token_id: int = 1
+    decoder_start_token_id: int = 0
+
+    def __post_init__(self):
+        """Raises a ValueError for the first field that no model can be made of: these values come from files."""
+        if self.num_decoder_layers is None:
+            object.__setattr__(self, "num_decoder_layers", self.num_layers)
+        for name, (least, most) in SIZES.items():
+            value = getattr(self, name)
+            whole = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+            self._require(name, whole, f"a whole number from {least} to {most}")
+        buckets = self.relative_attention_num_buckets
+        self._require("relative_attention_num_buckets", buckets % 4 == 0, "a multiple of 4")
+        self._require(
+            "relative_attention_max_distance", self.relative_attention_max_distance > buckets // 2, f"above {buckets // 2}"
+        )
+        for name in IDS:
+            value = getattr(self, name)
+            known = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < self.vocab_size
+            self._require(name, known, f"an id, a whole number from 0 to {self.vocab_size - 1}")
+        self._require("dropout_rate", _is_number(self.dropout_rate, 0, 1), "at least 0 and less than 1")
+        self._require("layer_norm_epsilon", _is_number(self.layer_norm_epsilon, 0, 1), "at least 0 and less than 1")
+        self._require("initializer_factor", _is_number(self.initializer_factor, 0, 100), "a number from 0 to 100")
+        self._require("scale_decoder_outputs", isinstance(self.scale_decoder_outputs, bool), "true or false")
+        known = isinstance(self.feed_forward_proj, str) and self.activation in ACTIVATIONS
+        names = ", ".join(f"{name}, gated-{name}" for name in ACTIVATIONS)
+        self._require("feed_forward_proj", known, f"one of {names}")
+
+    def _require(self, name: str, holds: bool, wanted: str) -> None:
+        if not holds:
+            raise ValueError(f"{name} is {reprlib.repr(getattr(self, name))}; it must be {wanted}")
+
+    @property
+    def gated(self) -> bool:
+        return self.feed_forward_proj.startswith("gated-")
+
+    @property
+    def activation(self) -> str:
+        """The name of the feed-forward network's activation."""
+        name = self.feed_forward_proj.removeprefix("gated-")
+        return NETWORKS.get(name, name) if self.gated else name
+
+    @property
+    def max_positions(self) -> int:
+        """The most tokens that a source or a target may have."""
+        return MOST_POSITIONS
+
+    @classmethod
+    def from_dict(cls, values: dict) -> T5Config:
+        """The configuration in the contents of a `config.json`; keys that the model has no use for are ignored.
+
+        Whether the decoder's states are scaled is said outright by newer files, and by `tie_word_embeddings` in older ones (false:
+        version 1.1); mT5's never are, whatever its files say.
+
+        Raises:
+            ValueError: if a size is missing, naming all that are, or a value cannot be.
+        """
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        missing = [
+            name for name, field in fields.items() if field.default is dataclasses.MISSING and values.get(name) is None
+        ]
+        if missing:
+            raise ValueError(f"the configuration lacks {', '.join(missing)}")
+        given = {name: value for name, value in values.items() if name in fields and value is not None}
+        if given.get("model_type") == "mt5":
+            given["scale_decoder_outputs"] = False
+        given.setdefault("scale_decoder_outputs", values.get("tie_word_embeddings") is not False)
+        return cls(**given)
+
+    def to_dict(self) -> dict:
+        return dataclasses.asdict(self)
+
+
+class Attention(nnx.Module):
+    """The four projections of one attention; their width need not be the model's."""
+
+    def __init__(self, config: T5Config, *, rngs: nnx.Rngs, dtype):
+        width, inner = config.d_model, config.num_heads * config.d_kv
+        self.num_heads = config.num_heads
+        self.q = _linear(config, width, inner, (width * config.d_kv) ** -0.5, rngs, dtype)
+        self.k = _linear(config, width, inner, width**-0.5, rngs, dtype)
+        self.v = _linear(config, width, inner, width**-0.5, rngs, dtype)
+        self.o = _linear(config, inner, width, inner**-0.5, rngs, dtype)
+
+    def split(self, states: Float[Array, "... inner"]) -> Float[Array, "... head dim"]:
+        return states.reshape(*states.shape[:-1], self.num_heads, -1)
+
+    def query(self, states: Float[Array, "... model"]) -> Float[Array, "... head dim"]:
+        return self.split(self.q(states))
+
+    def key_value(self, states: Float[Array, "... model"]) -> tuple[Array, Array]:
+        return self.split(self.k(states)), self.split(self.v(states))
+
+    def merge(self, heads: Float[Array, "... head dim"]) -> Float[Array, "... model"]:
+        return self.o(heads.reshape(*heads.shape[:-2], -1))
+
+
+class FeedForward(nnx.Module):
+    """Two matrices, or three where one half is the other's gate."""
+
+    def __init__(self, config: T5Config, *, rngs: nnx.Rngs, dtype):
+        width, inner = config.d_model, config.d_ff
+        self.wi = _linear(config, width, inner, width**-0.5, rngs, dtype)
+        self.gate = _linear(config, width, inner, width**-0.5, rngs, dtype) if config.gated else None
+        self.wo = _linear(config, inner, width, inner**-0.5, rngs, dtype)
+
+    def __call__(self, states: Float[Array, "... model"], config: T5Config, keys: Dropout) -> Float[Array, "... model"]:
+        hidden, activation = self.wi(states), ACTIVATIONS[config.activation]
+        hidden = activation(hidden) if self.gate is None else activation(self.gate(states)) * hidden
+        return self.wo(keys.drop(hidden, config.dropout_rate))
+
+
+class EncoderLayer(nnx.Module):
+    def __init__(self, config: T5Config, *, rngs: nnx.Rngs, dtype):
+        self.self_attention_norm = _norm(config, rngs, dtype)
+        self.self_attention = Attention(config, rngs=rngs, dtype=dtype)
+        self.feed_forward_norm = _norm(config, rngs, dtype)
+        self.feed_forward = FeedForward(config, rngs=rngs, dtype=dtype)
+
+    def __call__(self, states, bias: Float[Array, "batch head source source"], config: T5Config, dropout_key):
+        """The next states [batch, source, model]. `bias` is that of the relative positions, and -inf (or nearly) at padding."""
+        keys = Dropout(dropout_key)
+        with jax.named_scope("self_attention"):
+            attention, normed = self.self_attention, self.self_attention_norm(states)
+            mixed = attend(attention.query(normed), *attention.key_value(normed), bias, keys, config.dropout_rate)
+            states = states + keys.drop(attention.merge(mixed), config.dropout_rate)
+        with jax.named_scope("feed_forward"):
+            changed = self.feed_forward(self.feed_forward_norm(states), config, keys)
+            return states + keys.drop(changed, config.dropout_rate)
+
+
+class DecoderLayer(nnx.Module):
+    def __init__(self, config: T5Config, *, rngs: nnx.Rngs, dtype):
+        self.self_attention_norm = _norm(config, rngs, dtype)
+        self.self_attention = Attention(config, rngs=rngs, dtype=dtype)
+        self.cross_attention_norm = _norm(config, rngs, dtype)
+        self.cross_attention = Attention(config, rngs=rngs, dtype=dtype)
+        self.feed_forward_norm = _norm(config, rngs, dtype)
+        self.feed_forward = FeedForward(config, rngs=rngs, dtype=dtype)
+
+    def __call__(self, states, bias, memory_keys, memory_values, memory_mask, cached, config: T5Config, dropout_key):
+        """The next states [batch, beam, target, model], and this layer's new cache (None without one).
+
+        `bias` is that of the relative positions: [head, target, target], or against a cache [head, time + 1], the new token's last.
+        """
+        keys = Dropout(dropout_key)
+        with jax.named_scope("self_attention"):
+            attention, normed = self.self_attention, self.self_attention_norm(states)
+            if cached is None:
+                mixed, cached = self._attend_causally(normed, bias, config, keys), None
+            else:
+                mixed, cached = self._attend_to_cache(normed, bias, *cached)
+            states = states + keys.drop(attention.merge(mixed), config.dropout_rate)
+        with jax.named_scope("cross_attention"):
+            attention = self.cross_attention
+            batch, beam, target, _ = states.shape
+            query = attention.query(self.cross_attention_norm(states))
+            query = query.reshape(batch, beam * target, attention.num_heads, -1)
+            hidden = hiding(memory_mask)[:, None, None, :]
+            mixed = attend(query, memory_keys, memory_values, hidden, keys, config.dropout_rate)
+            mixed = attention.merge(mixed).reshape(states.shape)
+            states = states + keys.drop(mixed, config.dropout_rate)
+        with jax.named_scope("feed_forward"):
+            changed = self.feed_forward(self.feed_forward_norm(states), config, keys)
+            return states + keys.drop(changed, config.dropout_rate), cached
+
+    def _attend_causally(self, normed, bias, config: T5Config, keys: Dropout):
+        key, value = self.self_attention.key_value(normed)
+        target = normed.shape[-2]
+        causal = jnp.tril(jnp.ones((target, target), bool))
+        scores = wide_einsum("bpthd,bpshd->bphts", self.self_attention.query(normed), key) + bias
+        weights = jax.nn.softmax(jnp.where(causal, scores, -jnp.inf), axis=-1).astype(value.dtype)
+        return jnp.einsum("bphts,bpshd->bpthd", keys.drop(weights, config.dropout_rate), value)
+
+    def _attend_to_cache(self, normed, bias, cached_keys, cached_values, length):
+        """Attends to the cache as it is and to the new token beside it, and writes the new token only then (see bart.py)."""
+        query = self.self_attention.query(normed)[:, :, 0]  # [batch, beam, head, dim]
+        key, value = (array[:, :, 0] for array in self.self_attention.key_value(normed))
+        old = wide_einsum("bphd,bphtd->bpht", query, cached_keys)
+        new = wide_einsum("bphd,bphd->bph", query, key)[..., None]
+        held = jnp.arange(cached_keys.shape[3] + 1)
+        held = (held < length) | (held == cached_keys.shape[3])
+        scores = jnp.where(held, jnp.concatenate([old, new], axis=-1) + bias, -jnp.inf)
+        weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
+        mixed = jnp.einsum("bpht,bphtd->bphd", weights[..., :-1], cached_values) + weights[..., -1:] * value
+        cached_keys = jax.lax.dynamic_update_slice_in_dim(cached_keys, key[:, :, :, None], length, axis=3)
+        cached_values = jax.lax.dynamic_update_slice_in_dim(cached_values, value[:, :, :, None], length, axis=3)
+        return mixed[:, :, None], (cached_keys, cached_values)
+
+
+class Stack(nnx.Module):
+    """Encoder or decoder: its layers, the one table of relative positions that all of them share, and a norm at the end."""
+
+    def __init__(self, config: T5Config, kind: type, layers: int, *, rngs: nnx.Rngs, dtype):
+        deviation = config.initializer_factor * config.d_model**-0.5
+        self.relative_attention_bias = _embedding(
+            config.relative_attention_num_buckets, config.num_heads, deviation, rngs, dtype
+        )
+        self.layers = nnx.List(kind(config, rngs=rngs, dtype=dtype) for _ in range(layers))
+        self.final_norm = _norm(config, rngs, dtype)
+
+    def bias(self, buckets: Int[Array, "*positions"]) -> Float[Array, "head *positions"]:
+        """What is added to the scores of these relative positions, in float32 at least."""
+        table = self.relative_attention_bias.embedding[...]
+        return jnp.moveaxis(table[buckets].astype(jnp.promote_types(table.dtype, jnp.float32)), -1, 0)
+
+
+class T5(nnx.Module):
+    """The encoder-decoder; its parameters, `dtype`, `dropout_key` and `remat` mean what they mean of BART."""
+
+    def __init__(self, config: T5Config, *, rngs: nnx.Rngs, dtype=jnp.float32, remat: bool = False):
+        self.config = config
+        self.dtype = dtype
+        self.remat = remat
+        factor = config.initializer_factor
+        self.shared = _embedding(config.vocab_size, config.d_model, factor, rngs, dtype)
+        self.encoder = Stack(config, EncoderLayer, config.num_layers, rngs=rngs, dtype=dtype)
+        self.decoder = Stack(config, DecoderLayer, config.num_decoder_layers, rngs=rngs, dtype=dtype)
+        output = _embedding(config.vocab_size, config.d_model, factor, rngs, dtype) if config.own_output else None
+        self.lm_head = output
+
+    def init_cache(self, *, batch: int, beam: int, length: int) -> Cache:
+        """An empty cache for `length` tokens of every beam."""
+        config = self.config
+        empty = jnp.zeros((batch, beam, config.num_heads, length, config.d_kv), self.dtype)
+        layers = (empty,) * config.num_decoder_layers
+        return Cache(layers, layers, jnp.zeros((), jnp.int32))
+
+    def encode(
+        self, source_ids: Int[Array, "batch source"], source_mask: Bool[Array, "batch source"], *, dropout_key=None
+    ) -> Float[Array, "batch source model"]:
+        """The encoder's states. Sources are padded on the right; padded positions hold nothing of use."""
+        config, length = self.config, source_ids.shape[-1]
+        states = self._embed(source_ids, dropout_key)
+        buckets = relative_buckets(np.arange(length)[None] - np.arange(length)[:, None], config, bidirectional=True)
+        bias = self.encoder.bias(buckets)[None] + hiding(source_mask)[:, None, None, :]
+        graph, weights = stacked(self.encoder.layers)
+        numbers = jnp.arange(1, 1 + config.num_layers)
+
+        def run(states, layer):
+            weights, number = layer
+            return nnx.merge(graph, weights)(states, bias, config, _fold(dropout_key, number)), None
+
+        states = jax.lax.scan(self._recomputed(run), states, (weights, numbers))[0]
+        return self._finish(self.encoder, states, dropout_key)
+
+    def memory(self, states: Float[Array, "batch source model"], source_mask: Bool[Array, "batch source"]) -> Memory:
+        """The keys and values that every decoder layer reads, once for all beams, pairs and steps."""
+        pairs = [layer.cross_attention.key_value(states) for layer in self.decoder.layers]
+        keys, values = zip(*pairs, strict=True)
+        return Memory(keys, values, source_mask)
+
+    def decode(
+        self,
+        target_ids: Int[Array, "batch beam target"],
+        memory: Memory,
+        cache: Cache | None = None,
+        *,
+        dropout_key=None,
+    ) -> tuple[Float[Array, "batch beam target model"], Cache | None]:
+        """The decoder's states, and the cache with the new tokens in it.
+
+        `target_ids` are the decoder's input (the start token first), padded on the right. Without a cache every position attends to
+        those before it: training, and scoring. With one, `target` is 1 and the token stands at position `cache.length`.
+
+        Raises:
+            ValueError: if several tokens are decoded against a cache.
+        """
+        target = target_ids.shape[-1]
+        if cache is None:
+            return self._teacher_force(target_ids, memory, dropout_key), None
+        if target != 1:
+            raise ValueError(f"target_ids has {target} positions; against a cache it must have 1")
+        states = self._embed(target_ids, dropout_key)
+        # The new token stands `length` after the first one that is cached, and 0 after itself.
+        time = cache.keys[0].shape[3]
+        buckets = relative_buckets(-np.arange(time + 1), self.config, bidirectional=False)
+        distances = jnp.append(jnp.maximum(cache.length - jnp.arange(time), 0), 0)
+        bias = self.decoder.bias(jnp.asarray(buckets)[distances])
+        layers = []
+        # Unrolled: a scan over the layers would copy the cache into and out of its loop at every step.
+        for number, layer in enumerate(self.decoder.layers):
+            cached = (cache.keys[number], cache.values[number], cache.length)
+            states, cached = layer(
+                states, bias, memory.keys[number], memory.values[number], memory.mask, cached, self.config,
+                _fold(dropout_key, 1 + number),
+            )  # fmt: skip
+            layers.append(cached)
+        keys, values = zip(*layers, strict=True)
+        return self._finish(self.decoder, states, dropout_key), Cache(keys, values, cache.length + 1)
+
+    def _teacher_force(self, target_ids, memory: Memory, dropout_key) -> Float[Array, "batch beam target model"]:
+        """All positions at once, each attending to those before it: training, and scoring."""
+        config, length = self.config, target_ids.shape[-1]
+        states = self._embed(target_ids, dropout_key)
+        buckets = relative_buckets(np.arange(length)[None] - np.arange(length)[:, None], config, bidirectional=False)
+        bias = self.decoder.bias(buckets)
+        graph, weights = stacked(self.decoder.layers)
+        numbers = jnp.arange(1, 1 + config.num_decoder_layers)
+
+        def run(states, layer):
+            weights, keys, values, number = layer
+            key = _fold(dropout_key, number)
+            return nnx.merge(graph, weights)(states, bias, keys, values, memory.mask, None, config, key)
+
+        layers = (weights, jnp.stack(memory.keys), jnp.stack(memory.values), numbers)
+        states = jax.lax.scan(self._recomputed(run), states, layers)[0]
+        return self._finish(self.decoder, states, dropout_key)
+
+    def logits(self, states: Float[Array, "... model"]) -> Float[Array, "... vocab"]:
+        """Logits in float32, whatever the products ran in: equal logits would make ties of different tokens."""
+        if self.config.scale_decoder_outputs:
+            states = states * self.config.d_model**-0.5
+        table = (self.lm_head if self.config.own_output else self.shared).embedding[...].astype(self.dtype)
+        return wide_einsum("...m,vm->...v", states.astype(self.dtype), table)
+
+    def _embed(self, ids, dropout_key):
+        return Dropout(_fold(dropout_key, 0)).drop(self.shared(ids), self.config.dropout_rate)
+
+    def _finish(self, side: Stack, states, dropout_key):
+        key = _fold(dropout_key, 1 + len(side.layers))
+        return Dropout(key).drop(side.final_norm(states), self.config.dropout_rate)
+
+    def _recomputed(self, run):
+        return jax.checkpoint(run, prevent_cse=False) if self.remat else run
+
+
+def relative_buckets(
+    positions: Int[np.ndarray, "*shape"], config: T5Config, *, bidirectional: bool
+) -> Int[np.ndarray, "*shape"]:
+    """The bucket of every relative position (key minus query): near ones have their own, farther ones share logarithmically wider
+    ones, and all beyond the largest distance the last. Without `bidirectional` what comes later has the query's own, as it is never
+    attended to. Computed when a program is traced, in float32 as PyTorch does: no device's logarithm decides it."""
+    buckets, offset = config.relative_attention_num_buckets, 0
+    if bidirectional:
+        buckets //= 2
+        offset = (positions > 0) * buckets
+        distance = np.abs(positions)
+    else:
+        distance = np.maximum(-positions, 0)
+    exact = buckets // 2
+    share = np.log(np.maximum(distance, 1).astype(np.float32) / exact, dtype=np.float32)
+    share = share / np.float32(math.log(config.relative_attention_max_distance / exact)) * (buckets - exact)
+    far = np.minimum(exact + share.astype(np.int32), buckets - 1)
+    return (offset + np.where(distance < exact, distance, far)).astype(np.int32)
+
+
+def attend(
+    query: Float[Array, "batch target head dim"],
+    key: Float[Array, "batch source head dim"],
+    value: Float[Array, "batch source head dim"],
+    bias: Float[Array, "batch #head #target source"],
+    keys: Dropout,
+    rate: float,
+) -> Float[Array, "batch target head dim"]:
+    """Queries against keys, with what is added to their scores; the softmax runs in float32 at least."""
+    scores = wide_einsum("bthd,bshd->bhts", query, key) + bias
+    weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
+    return jnp.einsum("bhts,bshd->bthd", keys.drop(weights, rate), value)
+
+
+def hiding(mask: Bool[Array, "batch source"]) -> Float[Array, "batch source"]:
+    """0 where a position may be attended to, elsewhere so little that nothing is left of it; finite, so that a row whose source is
+    padding alone yields numbers and not NaN."""
+    return jnp.where(mask, 0.0, jnp.finfo(jnp.float32).min / 2).astype(jnp.float32)
+
+
+def _is_number(value, least: float, below: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value < below
+
+
+def _fold(key, number: int):
+    return None if key is None else jax.random.fold_in(key, number)
+
+
+def _param_dtype(dtype):
+    return jnp.float64 if dtype == jnp.float64 else jnp.float32
+
+
+def _linear(config: T5Config, inputs: int, outputs: int, deviation: float, rngs: nnx.Rngs, dtype) -> nnx.Linear:
+    return nnx.Linear(
+        inputs, outputs, use_bias=False, kernel_init=nnx.initializers.normal(config.initializer_factor * deviation),
+        dtype=dtype, param_dtype=_param_dtype(dtype), rngs=rngs,
+    )  # fmt: skip
+
+
+class RMSNorm(nnx.RMSNorm):
+    """Computed in float32 at least, whatever the states' type."""
+
+    def __call__(self, states: Float[Array, "... model"]) -> Float[Array, "... model"]:
+        return super().__call__(states).astype(states.dtype)
+
+
+def _norm(config: T5Config, rngs: nnx.Rngs, dtype) -> RMSNorm:
+    wide = _param_dtype(dtype)
+    return RMSNorm(config.d_model, epsilon=config.layer_norm_epsilon, dtype=wide, param_dtype=wide, rngs=rngs)
+
+
+def _embedding(rows: int, width: int, deviation: float, rngs: nnx.Rngs, dtype) -> nnx.Embed:
+    initial = nnx.initializers.normal(deviation)
+    return nnx.Embed(rows, width, embedding_init=initial, dtype=dtype, param_dtype=_param_dtype(dtype), rngs=rngs)
