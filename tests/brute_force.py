@@ -3,7 +3,9 @@
 import numpy as np
 
 
-def brute_force(logprobs_of, config, *, eos: int, pad: int, prefix=(), free=()) -> list[tuple[list[int], float, list[float]]]:
+def brute_force(
+    logprobs_of, config, *, eos: int, pad: int, prefix=(), free=()
+) -> list[tuple[list[int], float, list[float]]]:
     """(tokens, normalised score, the model's log-probabilities) of every finished hypothesis, best first.
 
     logprobs_of: from the tokens so far to log-probabilities [vocab]. prefix: what every hypothesis begins with, at no cost.

@@ -42,7 +42,11 @@ def fill(config, tensors: dict[str, np.ndarray], *, dtype=jnp.float32, remat: bo
         CheckpointError: listing every tensor that is missing, of the wrong shape, or not one of such a model's.
     """
     layout = layout_of(config)
-    sides = [getattr(config, name) for name in ("encoder_layers", "num_layers", "decoder_layers", "num_decoder_layers") if hasattr(config, name)]
+    sides = [
+        getattr(config, name)
+        for name in ("encoder_layers", "num_layers", "decoder_layers", "num_decoder_layers")
+        if hasattr(config, name)
+    ]
     if sum(sides) > len(tensors):  # each has many; a model of millions takes forever
         layers = " + ".join(map(str, sides))
         raise CheckpointError(f"the configuration has {layers} layers, and there are only {len(tensors)} tensors")

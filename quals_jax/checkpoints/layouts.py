@@ -28,7 +28,9 @@ LOGITS_BIAS = "final_logits_bias"
 
 T5_TIED = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
 T5_SHARED, T5_OUTPUT = "shared.weight", "lm_head.weight"
-T5_UNUSED = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"  # of early files; no model reads it
+T5_UNUSED = (
+    "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"  # of early files; no model reads it
+)
 # A block's layers have numbers in the files: self-attention, (in the decoder) cross-attention, the network.
 T5_PARTS = {
     "self_attention": "layer.0.SelfAttention",

@@ -82,7 +82,9 @@ class T5Config:
         buckets = self.relative_attention_num_buckets
         self._require("relative_attention_num_buckets", buckets % 4 == 0, "a multiple of 4")
         self._require(
-            "relative_attention_max_distance", self.relative_attention_max_distance > buckets // 2, f"above {buckets // 2}"
+            "relative_attention_max_distance",
+            self.relative_attention_max_distance > buckets // 2,
+            f"above {buckets // 2}",
         )
         for name in IDS:
             value = getattr(self, name)

@@ -6,6 +6,7 @@ Of each kind: `config.json` and `model.safetensors` as transformers writes them,
 decoder's states, logits, and greedy continuations. `buckets.npz`: the buckets of relative positions.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,15 @@ def make(name: str, seed: int) -> None:
         )  # fmt: skip
     model.save_pretrained(FOLDER / name)
     (FOLDER / name / "generation_config.json").unlink(missing_ok=True)
+    if (
+        name == "v1_1"
+    ):  # as versions before 5 wrote it: every name of every table, and an old way to say what version it is
+        older = FOLDER / "v1_1_bin"
+        older.mkdir(exist_ok=True)
+        torch.save(model.state_dict(), older / "pytorch_model.bin")
+        described = json.loads((FOLDER / name / "config.json").read_text()) | {"tie_word_embeddings": False}
+        del described["scale_decoder_outputs"]
+        (older / "config.json").write_text(json.dumps(described, indent=2) + "\n")
     np.savez_compressed(
         FOLDER / name / "states.npz", source=source, target=target, inputs=inputs,
         encoder=found.encoder_last_hidden_state.numpy(), decoder=found.decoder_hidden_states[-1].numpy(),

@@ -38,7 +38,7 @@ def test_states_and_logits(case):
 
 
 def test_the_output_table_is_the_embedding_only_where_the_files_have_no_other(case):
-    model, arrays, *_ = case
+    model, *_ = case
     assert model.config.own_output == (model.config.scale_decoder_outputs is False)
     assert (model.lm_head is None) == (not model.config.own_output)
 
@@ -67,7 +67,9 @@ def test_greedy_continuations(case):
         return model.logits(states[:, :, 0]), cache
 
     cache = model.init_cache(batch=3, beam=1, length=21)
-    search = jax.jit(lambda cache: diverse_beam_search(step, cache, batch=3, config=config, start_id=0, eos_id=1, pad_id=0))
+    search = jax.jit(
+        lambda cache: diverse_beam_search(step, cache, batch=3, config=config, start_id=0, eos_id=1, pad_id=0)
+    )
     assert np.asarray(search(cache).tokens)[:, 0, :20].tolist() == arrays["greedy"][:, 1:21].tolist()
 
 
@@ -84,7 +86,9 @@ def test_diverse_beam_search_over_a_t5(tiny, batch, groups):
         return tiny.logits(states[:, :, 0]), cache
 
     cache = tiny.init_cache(batch=2, beam=4, length=7)
-    search = jax.jit(lambda cache: diverse_beam_search(step, cache, batch=2, config=config, start_id=0, eos_id=1, pad_id=0))
+    search = jax.jit(
+        lambda cache: diverse_beam_search(step, cache, batch=2, config=config, start_id=0, eos_id=1, pad_id=0)
+    )
     found = jax.device_get(search(cache))
     forced = jax.jit(lambda target: jax.nn.log_softmax(logits(tiny, source, target)))
     for row in range(2):
@@ -175,7 +179,9 @@ def test_bfloat16_is_near_float32(case, golden):
     decoded, _ = half.decode(jnp.asarray(arrays["inputs"])[:, None], half.memory(states, mask))
     found = np.asarray(half.logits(decoded))[:, 0]
     assert states.dtype == jnp.bfloat16 and found.dtype == np.float32
-    assert np.corrcoef(found.ravel(), arrays["logits"].ravel())[0, 1] > 0.97  # scores are not scaled, and these weights are large
+    assert (
+        np.corrcoef(found.ravel(), arrays["logits"].ravel())[0, 1] > 0.97
+    )  # scores are not scaled, and these weights are large
 
 
 def _name(model):
