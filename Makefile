@@ -1,5 +1,6 @@
 # Every target sets up what it needs; a second run installs nothing.
 PYTHON ?= python3
+PLATFORM ?= cpu
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.setup
@@ -8,7 +9,7 @@ TEST := $(VENV)/.test
 RAY := $(VENV)/.ray
 REQUIREMENTS := pyproject.toml constraints.txt
 
-.PHONY: setup score test train bench soak lint test-ray clean
+.PHONY: setup score test test-newest train bench soak lint test-ray clean
 
 setup: $(SETUP)
 
@@ -37,7 +38,15 @@ score: $(SETUP)
 	$(BIN)/python examples/check_mean.py README.md out/scores.jsonl
 
 test: $(TEST)
-	$(BIN)/python -m pytest --ignore tests/soak
+	OPTIMIZED=1 PLATFORM=$(PLATFORM) $(BIN)/python -m pytest --ignore tests/soak -m golden
+	PLATFORM=$(PLATFORM) $(BIN)/python -m pytest --ignore tests/soak -m "not golden"
+
+# The newest JAX that a newer Python gets: no pins, and an environment of its own.
+test-newest:
+	@command -v python3.12 >/dev/null || { echo "test-newest: there is no python3.12 here; skipped"; exit 0; }; \
+	test -x .venv-newest/bin/python || python3.12 -m venv .venv-newest; \
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --editable '.[train,test]' && \
+	.venv-newest/bin/python -m pytest --ignore tests/soak
 
 lint: $(TEST)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -267,7 +267,21 @@ class Seq2Seq:
 
 def program(function: Callable, *settings, precision: Precision, mesh: jax.sharding.Mesh) -> Callable:
     """A function of (*settings, params, *arrays) as a program of (params, *arrays), rows cut over the mesh."""
-    return jax.jit(parallel.map_rows(precision.scoped(partial(function, *settings)), mesh))
+    on_cpu = mesh.devices.flat[0].platform == "cpu"
+    mapped = parallel.map_rows(precision.scoped(partial(function, *settings)), mesh)
+    return jax.jit(mapped, compiler_options=cpu_options() if on_cpu else None)
+
+
+@cache
+def cpu_options() -> dict[str, bool] | None:
+    """Without this option XLA's CPU back end copies the search's whole cache at every step. None where XLA does not know it (any more)."""
+    options = {"xla_cpu_copy_insertion_use_region_analysis": True}
+    try:
+        with jax.default_device(jax.local_devices(backend="cpu")[0]):
+            jax.jit(lambda: jnp.zeros(()), compiler_options=options)()
+    except (RuntimeError, ValueError):
+        return None
+    return options
 
 
 def inference_params(params: nnx.State, precision: Precision) -> nnx.State:

@@ -1,12 +1,15 @@
-"""What all tests share. Runs before JAX is imported: every test sees eight devices."""
+"""What all tests share. Runs before JAX is imported: on a CPU every test sees eight devices."""
 
 import os
 import sys
 
-os.environ["JAX_PLATFORMS"] = "cpu"
-# Nearly all the time of these tests is compilation: without optimizing it is a fifth.
-QUICK = " --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8" + QUICK
+PLATFORM = os.environ.get("PLATFORM") or "cpu"  # make test PLATFORM=cuda
+os.environ["JAX_PLATFORMS"] = PLATFORM
+if PLATFORM == "cpu":
+    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+    # Nearly all the time of these tests is compilation: without optimizing it is a fifth. The goldens run as users' programs do.
+    if not os.environ.get("OPTIMIZED"):
+        os.environ["XLA_FLAGS"] += " --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 
 from pathlib import Path  # noqa: E402
 

@@ -13,7 +13,8 @@ from flax import nnx
 
 from quals_jax import checkpoints
 from quals_jax.checkpoints.errors import CheckpointError, naming, shown
-from quals_jax.checkpoints.huggingface import DTYPES, LEAVES, read_json, read_weights
+from quals_jax.checkpoints.huggingface import DTYPES, read_json, read_weights
+from quals_jax.checkpoints.layouts import LEAVES
 from quals_jax.checkpoints.names import plain_names
 from quals_jax.models.bert import Bert, BertConfig
 from quals_jax.precision import Precision

@@ -9,20 +9,13 @@ import os
 
 from quals_jax.compiled import cache_folder, keep_compiled_programs
 
-# Without it XLA's CPU back end copies the search's whole cache at every step; it is for the process, so only commands set it.
-CPU_FLAG = "--xla_cpu_copy_insertion_use_region_analysis=true"
-CPU_FLAG_VERSIONS = ("0.10.",)  # of jaxlib; an unknown flag would end the process
 M_MMAP_THRESHOLD = -3  # of glibc's mallopt
 LARGE_BUFFER = 2**21  # bytes
 
 
 def prepare(verbose: bool = False) -> None:
-    """Imports JAX with its flags, its messages silenced, and its compilation cache in the user's cache folder."""
-    from importlib.metadata import version
-
+    """Imports JAX with its messages silenced, and its compilation cache in the user's cache folder."""
     return_large_buffers()
-    if version("jaxlib").startswith(CPU_FLAG_VERSIONS) and "copy_insertion" not in os.environ.get("XLA_FLAGS", ""):
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {CPU_FLAG}".strip()
     if not verbose:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
