@@ -172,18 +172,19 @@ def test_what_cannot_be_done_is_said_in_one_line(tmp_path):
 
 
 def test_a_model_scores_judged_summaries(tmp_path):
-    """The numbers of the command are those of the metric by itself."""
+    """The numbers of the command are those of the model by itself."""
     from tiny_qagen import make_tiny_qagen
 
-    import quals_jax
+    from quals_jax.summarizer import Summarizer
 
     model = make_tiny_qagen(tmp_path / "tiny")
     data = read(f"qags:{lengths(tmp_path / 'qags.jsonl')}")
-    name = f"quals={model}"
-    found = score(data, columns([name], data, MetricSettings(batch_size=4)))[name]
-    quals = quals_jax.Quals(quals_jax.QAGen.from_pretrained(model, batch_size=4))
-    alone = quals.score([row.document for row in data.rows], [row.summary for row in data.rows])
-    assert found == [result.quals for result in alone]
+    name = f"likelihood={model}"
+    found = score(data, columns([name], data, MetricSettings(batch_size=1)), block_rows=5)[name]
+    alone = Summarizer.from_pretrained(model, batch_size=1).logprobs(
+        [row.document for row in data.rows], [row.summary for row in data.rows]
+    )
+    assert found == pytest.approx([float(np.mean(own)) for own in alone], abs=1e-5)
 
 
 # The rows that were kept of the public files, and what the project's list of facts says of them or of all rows.
