@@ -14,6 +14,7 @@ from quals_jax.checkpoints.fairseq import load_fairseq
 from quals_jax.checkpoints.huggingface import export, fill, load_huggingface, save_huggingface
 from quals_jax.models.bart import Bart, BartConfig
 from quals_jax.precision import Precision
+from quals_jax.remote import as_url, fetch_model, is_url
 from quals_jax.shipped import shipped
 from quals_jax.tokenizer import CONNECTOR, CONNECTOR_ID, MAX_SOURCE_TOKENS, Tokenizer
 
@@ -98,7 +99,7 @@ def load_checkpoint(
     found = locate(path)
     fairseq_file = _fairseq_file(found)
     folder = found if found.is_dir() else found.parent
-    tokenizer_folder = Path(tokenizer) if tokenizer else folder
+    tokenizer_folder = (fetch_model(str(tokenizer)) if is_url(tokenizer) else Path(tokenizer)) if tokenizer else folder
     if tokenizer and not tokenizer_folder.is_dir():
         raise ValueError(f"{tokenizer_folder}: is no folder with a tokenizer")
     extra: dict = {}
@@ -153,7 +154,9 @@ def _fit(pieces: Tokenizer, rows: int, folder: Path) -> None:
 
 
 def locate(path: str | Path) -> Path:
-    """The path itself, or where the hub's files of that id lie."""
+    """The path itself, or where the hub's files of that id lie, or the local copy of a URL."""
+    if is_url(path):
+        return fetch_model(str(path))
     local = Path(path)
     try:
         local = shipped(local.expanduser())
@@ -201,6 +204,8 @@ def _fairseq_file(found: Path) -> Path | None:
 
 def name_of(path: str | Path, found: Path) -> str:
     """What a model is called in signatures, of the path that was given and the one that was found."""
+    if is_url(path):
+        return as_url(path)
     if not Path(path).expanduser().exists():
         return str(path)
     found = found.resolve()

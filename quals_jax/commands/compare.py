@@ -11,6 +11,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from quals_jax.commands.errors import Parser, UserError, standard_output
+from quals_jax.remote import RemoteError, open_binary
 
 DIFFERING = 5
 PERMUTATIONS = 10_000
@@ -76,8 +77,8 @@ def look_at(options, first: dict, second: dict) -> None:
 def signature_of(path: str) -> str | None:
     """What made an output, as its record says; None where there is no record that says it."""
     try:
-        with open(f"{path}.run.json", encoding="utf-8-sig") as file:
-            signature = json.load(file)["arguments"]["signature"]
+        with open_binary(f"{path}.run.json") as file:
+            signature = json.loads(file.read().decode("utf-8-sig"))["arguments"]["signature"]
         return signature if isinstance(signature, str) else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
@@ -96,7 +97,7 @@ def read_scores(path: str) -> dict[tuple, Scored]:
     """(id, summary_index, how many such rows came before) -> what is compared of every row."""
     found, seen, number = {}, Counter(), 0
     try:
-        with open(path, "rb") as lines:
+        with open_binary(path) as lines:
             for line in lines:
                 number += 1
                 row = json.loads(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line)
@@ -108,6 +109,8 @@ def read_scores(path: str) -> dict[tuple, Scored]:
                     None if document is None else hashlib.blake2b(str(document).encode("utf-8", "replace")).digest(),
                 )
                 seen[key] += 1
+    except RemoteError as error:
+        raise UserError(error) from None
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):

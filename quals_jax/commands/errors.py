@@ -7,8 +7,10 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from quals_jax.errors import UserError, out_of_memory
+from quals_jax.remote import as_url, is_url
 
 __all__ = ["Parser", "UserError", "close_standard_output", "fail", "out_of_memory", "standard_output"]
 
@@ -18,6 +20,15 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **settings):
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
+
+    def parse_known_args(self, *arguments, **named):
+        """As always; a URL for a path is refused: it would become a folder of that name on this disk."""
+        options, others = super().parse_known_args(*arguments, **named)
+        for name, value in vars(options).items():
+            for path in value if isinstance(value, list) else [value]:
+                if isinstance(path, Path) and is_url(path):
+                    self.error(f"{name} is {as_url(path)}, a URL; only a path on this machine is taken there")
+        return options, others
 
     def error(self, message: str):
         fail(f"{self.prog}: {message}")

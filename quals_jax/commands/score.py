@@ -16,8 +16,10 @@ from pathlib import Path
 
 from quals_jax.commands.errors import UserError, close_standard_output, fail, out_of_memory, standard_output
 from quals_jax.commands.score_flags import check, parser, shard_of
+from quals_jax.remote import RemoteError, is_url, local_name, send
 from quals_jax.scoring.blocks import Block, RowSource, read_blocks, run_blocks
 from quals_jax.scoring.output import as_line, output_rows, score_block
+from quals_jax.scoring.remote_output import bring, publish
 from quals_jax.world import ONLY_GAZETTE, OutsideWorldWarning, Strangers
 
 FILES = ("input", "documents", "summaries")
@@ -30,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         check(options)
         return score(options)
-    except UserError as error:
+    except (UserError, RemoteError) as error:
         fail(error)
     except KeyboardInterrupt:
         goes_on = options.output and not _piped(options)
@@ -63,6 +65,9 @@ def score(options) -> int:
     from quals_jax.commands.runtime import prepare
 
     shard = find_shard(options)
+    options.sent_to = options.output if is_url(options.output) else None
+    if options.sent_to:
+        options.output = str(bring(options.sent_to, overwrite=options.overwrite))
     if _piped(options) and options.output and not options.overwrite:
         _refuse_old_output(options.output)
     stamps = _stamps(options)  # before anything is read: what changes from now on shows
@@ -182,6 +187,8 @@ def _to_file(options, quals, blocks, stamps: dict, seen) -> int:
                 print(f"stopped after {ledger.blocks} blocks; the same command goes on from there", file=sys.stderr)
                 return 128 + signal.SIGTERM
             ledger.finish(seen.hexdigest() if seen else "")
+    if options.sent_to:
+        publish(ledger.output, options.sent_to)
     _conclude(options, quals, ledger, counted=progress.rows > 0)
     return 0
 
@@ -239,12 +246,13 @@ def _conclude(options, quals, ledger, *, counted: bool) -> None:
     if options.report:
         from quals_jax.corpus import write_quals_report
 
+        page = local_name(options.report) if is_url(options.report) else Path(options.report)
         try:
-            write_quals_report(
-                Path(options.report), ledger.output, quals, shown=options.report_rows, notes=notes, insist=options.force
-            )
+            write_quals_report(page, ledger.output, quals, shown=options.report_rows, notes=notes, insist=options.force)
         except OSError as error:
             raise UserError(f"{options.report}: cannot be written ({error.strerror or error})") from None
+        if is_url(options.report):
+            send(page, options.report)
         table.insert(-2, f"report         {options.report}")
     if options.verbose and counted:
         table.insert(-2, f"padding        {quals.qagen.padding:.1%} of the documents' positions")

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from quals_jax.commands.errors import Parser, UserError
+from quals_jax.remote import RemoteError, is_url, reach
 from quals_jax.scoring.ledger import ENDINGS, refuse_special
 
 BLOCK_ROWS = 256
@@ -45,7 +46,7 @@ def parser() -> Parser:
         add(f"--{name}", metavar=value, help=text)
     add("--on_error", choices=("stop", "skip"), default="stop", help="what to do with a bad row (stop)")
     add = parser.add_argument_group("output").add_argument
-    add("--output", metavar="FILE", help="JSONL; without it the rows go to standard output")
+    add("--output", metavar="FILE", help="JSONL, a path or a URL; without it the rows go to standard output")
     add("--report", metavar="FILE", help="an HTML page to look at the results; needs --output")
     add("--report_rows", type=int, default=2000, help="rows that the page holds, the worst (2000)")
     add("--overwrite", action="store_true", help="start afresh even if the output is there")
@@ -127,7 +128,13 @@ def _check_files(options) -> None:
     for other in read if options.report else ():
         if _same(options.report, getattr(options, other)):
             raise UserError(f"--report and --{other} are the same file, {options.report}")
-    if options.report:
+    for place in (options.output, options.report):
+        if is_url(place):
+            try:
+                reach(place)
+            except RemoteError as error:
+                raise UserError(error) from None
+    if options.report and not is_url(options.report):
         folder = os.path.dirname(options.report) or "."
         nearest = folder
         while not os.path.exists(nearest):

@@ -17,6 +17,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO
 
+from quals_jax.remote import RemoteError, is_url, open_binary
+
 DEEPEST = 100  # levels of lists and objects in a row
 TABLES = (".csv", ".tsv")
 csv.field_size_limit(2**31 - 1)
@@ -96,11 +98,15 @@ def _opened(path: str) -> BinaryIO:
             raise RowError("standard input is closed; pipe the rows in, or name a file")
         return sys.stdin.buffer
     try:
-        return gzip.open(path, "rb") if path.endswith(".gz") else open(path, "rb")
+        if path.endswith(".gz"):
+            return gzip.GzipFile(fileobj=open_binary(path)) if is_url(path) else gzip.open(path, "rb")
+        return open_binary(path)
     except IsADirectoryError:
         raise RowError(f"{path}: is a folder; name a file in it") from None
     except OSError as error:
         raise RowError(f"{path}: {error.strerror or error}") from None
+    except RemoteError as error:
+        raise RowError(str(error)) from None
 
 
 def _share(lines: BinaryIO) -> float | None:
