@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import warnings
 
 from quals_jax.commands import COMMANDS
 from quals_jax.commands.errors import UserError, fail
@@ -25,6 +26,7 @@ def run() -> int:
             f"quals_jax: there is no command {name!r}"
             + (f"; did you mean {close[0]}?" if close else "; run it without a name for the list")
         )
+    warnings.formatwarning = lambda message, *_, **__: f"note: {message}\n"  # where it was said is nothing to a user
     try:
         return importlib.import_module(f"quals_jax.commands.{name}").main(arguments) or 0
     except UserError as error:

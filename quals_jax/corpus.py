@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quals_jax.inputs import check_texts
+from quals_jax.remote import is_url, local_name, reach, send
 from quals_jax.statistics import interval_of_mean
-from quals_jax.world import Strangers, row_is_outside
+from quals_jax.world import ONLY_GAZETTE, Strangers, row_is_outside
 
 if TYPE_CHECKING:
     import pandas
@@ -95,11 +96,15 @@ class CorpusResult:
         return pandas.DataFrame(rows).set_index("id") if rows else pandas.DataFrame()
 
     def save_report(self, path: str | Path, *, rows: int = 2000) -> None:
-        """Writes the HTML report, one page without a network; the worst `rows` summaries are in it.
+        """Writes the HTML report, one page without a network, to a path or a URL; the worst `rows` summaries are in it.
 
         Raises:
-            OSError: if the page cannot be written.
+            OSError: if the page cannot be written. ValueError: if it cannot be sent to its URL.
         """
+        if is_url(path):
+            reach(str(path))
+            self.save_report(local_name(str(path)), rows=rows)
+            return send(local_name(str(path)), str(path))
         strangers = Strangers()
         for row in self.rows() if self.quals.qagen.only_gazette else ():
             strangers.add_row(row)
@@ -133,7 +138,13 @@ class CorpusResult:
         )
         more = len(order) - SHOWN_IN_NOTEBOOK
         note = f"<p>and {more} more; <code>save_report(path)</code> writes them all.</p>" if more > 0 else ""
-        return f"{head}<table>{rows}</table>{note}"
+        strange = sum(result.outside for result in self.results)
+        warning = (
+            f"<p>{strange} of {len(self.results)} summaries are of another world: {ONLY_GAZETTE}.</p>"
+            if strange
+            else ""
+        )
+        return f"{head}{warning}<table>{rows}</table>{note}"
 
     @cached_property
     def _threshold(self) -> float:

@@ -53,7 +53,7 @@ def same_weights(fingerprint: str, weights: object, signature: str) -> bool:
 def is_of(folder: Path, fingerprint: str) -> bool:
     """Whether the distribution in the folder is of the model with this fingerprint, wherever that lies."""
     try:
-        values = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        values = json.loads((folder / FILE).read_text(encoding="utf-8-sig"))
         return same_weights(fingerprint, values.get("weights"), values["signature"])
     except (OSError, ValueError, KeyError, AttributeError):
         return False

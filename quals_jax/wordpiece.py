@@ -53,7 +53,7 @@ class PairTokenizer:
         folder = Path(folder)
         if (folder / "tokenizer.json").exists():
             try:
-                return cls(Tokenizer.from_file(str(folder / "tokenizer.json")), folder)
+                return cls(Tokenizer.from_str((folder / "tokenizer.json").read_text(encoding="utf-8-sig")), folder)
             except Exception as error:  # the library raises bare Exceptions
                 if isinstance(error, ValueError):
                     raise
@@ -63,9 +63,9 @@ class PairTokenizer:
                 f"{folder}: holds neither tokenizer.json nor vocab.txt; name a folder that does as the tokenizer"
             )
         try:
-            lines = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
+            lines = (folder / "vocab.txt").read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
             config = folder / "tokenizer_config.json"
-            settings = json.loads(config.read_text(encoding="utf-8")) if config.exists() else {}
+            settings = json.loads(config.read_text(encoding="utf-8-sig")) if config.exists() else {}
         except ValueError as error:
             raise ValueError(f"{folder}: the tokenizer cannot be read ({str(error)[:100]})") from None
         return cls(wordpiece({line: number for number, line in enumerate(lines)}, **_casing(settings)), folder)

@@ -87,6 +87,16 @@ def test_the_library_warns_once_and_marks_the_results(embedded):
     assert "outside" not in results[1].to_json()
 
 
+def test_a_corpus_of_another_world_has_no_percentiles_and_no_marks(embedded, tmp_path):
+    with pytest.warns(OutsideWorldWarning):
+        corpus = embedded().corpus([NEWS], [NEWS_SUMMARY])
+    assert "percentile" not in corpus.rows()[0]
+    assert "1 of 1 summaries are of another world" in corpus._repr_html_() and "<mark" not in corpus._repr_html_()
+    corpus.save_report(f"file://{tmp_path / 'r.html'}")
+    page = (tmp_path / "r.html").read_text()
+    assert "1 of 1 summaries are of another world" in page and "<mark role" not in page
+
+
 def test_only_the_embedded_weights_know_only_gazette(tmp_path):
     import jax
     from tiny_qagen import make_tiny_qagen

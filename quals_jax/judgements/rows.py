@@ -64,7 +64,11 @@ def read_rows(path: Path) -> Iterator[Row]:
         ValueError: if the file cannot be read or a line is no JSON object.
     """
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as lines:
+        with (
+            gzip.open(path, "rt", encoding="utf-8-sig")
+            if path.suffix == ".gz"
+            else open(path, encoding="utf-8-sig") as lines
+        ):
             for number, line in enumerate(lines, 1):
                 if not line.strip():
                     continue

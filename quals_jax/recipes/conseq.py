@@ -87,7 +87,7 @@ def run(config: ConseqConfig, workdir: Path, *, terminal: TextIO | None = None) 
 def require_recipe_folder(workdir: Path) -> None:
     """Raises ValueError for the folder of likelihood training: the recipe would take the place of its model."""
     path = workdir / "config.json"
-    kind = json.loads(path.read_text(encoding="utf-8")).get("kind") if path.exists() else None
+    kind = json.loads(path.read_text(encoding="utf-8-sig")).get("kind") if path.exists() else None
     if kind not in (None, *KINDS):
         raise ValueError(f"{workdir} holds a run of kind {kind!r}; give another --workdir")
 
@@ -281,7 +281,7 @@ def keep_conventions(folder: Path, own: Conventions) -> None:
     values = described(own)
     for name, kept in (("config.json", ("forced_bos_token_id",)), ("generation_config.json", values)):
         path = folder / name
-        stored = json.loads(path.read_text(encoding="utf-8")) | {entry: values[entry] for entry in kept}
+        stored = json.loads(path.read_text(encoding="utf-8-sig")) | {entry: values[entry] for entry in kept}
         steps.write_whole(path, json.dumps(stored, indent=2, sort_keys=True) + "\n")
 
 
@@ -318,6 +318,6 @@ def make_quals(config: ConseqConfig) -> Quals:
 def _marked(workdir: Path, inputs: dict) -> bool:
     """Whether the checkpoints in the folder were made from these inputs."""
     try:
-        return json.loads((workdir / "training.json").read_text(encoding="utf-8")) == json.loads(json.dumps(inputs))
+        return json.loads((workdir / "training.json").read_text(encoding="utf-8-sig")) == json.loads(json.dumps(inputs))
     except (OSError, ValueError):
         return False

@@ -98,7 +98,7 @@ def require_same_settings(config: TrainConfig, workdir: Path) -> None:
     path = workdir / "config.json"
     if not path.exists():
         return
-    found = _flat(json.loads(path.read_text(encoding="utf-8")))
+    found = _flat(json.loads(path.read_text(encoding="utf-8-sig")))
     for name, value in _flat(json.loads(json.dumps(config.to_dict()))).items():
         if name not in UNCHECKED and found.get(name) != value:
             raise ValueError(

@@ -229,7 +229,7 @@ def read_record(path: Path) -> dict:
         ValueError: if it is damaged.
         OSError: if it cannot be read.
     """
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = json.loads(path.read_text(encoding="utf-8-sig"))
     kinds = {"arguments": dict, **STATE}
     if not isinstance(found, dict) or any(type(found.get(name)) is not kind for name, kind in kinds.items()):
         raise ValueError("fields are missing, or of another type")

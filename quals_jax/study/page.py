@@ -84,7 +84,7 @@ def read_key(path: Path) -> dict:
         ValueError: if it cannot be read, or is none.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     if not isinstance(found, dict) or not {"study", "systems", "items", "baseline_left"} <= set(found):

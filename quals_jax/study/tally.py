@@ -45,7 +45,7 @@ def read_answers(paths: Sequence[Path], key: dict) -> dict[str, dict[str, dict[s
     names = {question.name for question in QUESTIONS}
     for path in paths:
         try:
-            saved = json.loads(path.read_text(encoding="utf-8"))
+            saved = json.loads(path.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError) as error:
             raise ValueError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
         if not isinstance(saved, dict) or not isinstance(saved.get("answers"), dict):

@@ -276,3 +276,11 @@ def test_faithfulness_is_what_was_published_with_the_marks(shared):
     assert len(pairs) == 1492
     assert sum(ours == pytest.approx(theirs, abs=1e-9) for ours, theirs in pairs) >= 0.97 * len(pairs) - 2
     assert all(abs(ours - theirs) < 0.2 for ours, theirs in pairs)
+
+
+def test_files_may_begin_with_a_byte_order_mark(tmp_path):
+    path = written(tmp_path / "mturk_x.jsonl", QAGS)
+    expected = read(f"qags:{path}")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    found = read(f"qags:{path}")
+    assert (found.summaries, found.labels) == (expected.summaries, expected.labels) and len(found.labels) == 2
