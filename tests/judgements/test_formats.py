@@ -283,4 +283,4 @@ def test_files_may_begin_with_a_byte_order_mark(tmp_path):
     expected = read(f"qags:{path}")
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     found = read(f"qags:{path}")
-    assert found == expected and len(found.labels) == 2
+    assert found == expected and len(found.rows) == 2
