@@ -157,3 +157,16 @@ def test_noisy_references_may_be_false_always_in_the_same_way():
         kinds = [corruption.kind for corruption in story.corruptions]
         preferred = [kind for kind in ("role_exchange", "outcome") if kind in kinds]
         assert found in (preferred[:1] or kinds)
+
+
+def test_a_new_kind_leaves_the_stories_of_old_seeds_as_they_are(monkeypatch):
+    import dataclasses
+    import sys
+
+    kinds = gazette.all_kinds()
+    before = [(story.document, story.summary) for story in gazette.stories(seed=7, split="test", count=20)]
+    more = {"accident": dataclasses.replace(kinds["storm"], name="accident"), **kinds}
+    monkeypatch.setattr(sys.modules["quals_jax.gazette.story"], "all_kinds", lambda: more)  # a function has its name
+    assert [(story.document, story.summary) for story in gazette.stories(seed=7, split="test", count=20)] == before
+    (new,) = gazette.stories(seed=7, split="test", count=1, kinds=["accident"])
+    assert new.kind.name == "accident"
