@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from quals_jax.data.texts import Target, Text
@@ -34,6 +35,40 @@ def squad_pairs(question: dict) -> list[Target]:
     text = _text(question["question"]).strip()
     answers = dict.fromkeys(_text(answer["text"]) for answer in question["answers"])
     return [Target(text, answer) for answer in answers]
+
+
+@dataclass(frozen=True)
+class SquadQuestion:
+    """A question of a file in SQuAD's layout. answers: each with the character at which it begins in the text; none where the file
+    says that there is none."""
+
+    text: str
+    answers: tuple[tuple[str, int], ...]
+
+
+def read_squad(path: str | Path) -> list[tuple[str, list[SquadQuestion]]]:
+    """The paragraphs of a file in the layout of SQuAD 1.1 or 2.0 with their questions, answers in their places.
+
+    Raises:
+        ValueError: naming the file, and the article in it that is not as it should be, or an answer that does not stand where it says.
+    """
+    paragraphs = []
+    for number, article in enumerate(_data(path)):
+        try:
+            for paragraph in article["paragraphs"]:
+                context = _text(paragraph["context"])
+                questions = []
+                for own in paragraph["qas"]:
+                    given = [] if own.get("is_impossible") else own["answers"]
+                    answers = dict.fromkeys((_text(answer["text"]), answer["answer_start"]) for answer in given)
+                    for text, start in answers:
+                        if type(start) is not int or start < 0 or context[start : start + len(text)] != text:
+                            raise TypeError(f"the answer {text!r} does not stand at {start!r}")
+                    questions.append(SquadQuestion(_text(own["question"]).strip(), tuple(answers)))
+                paragraphs.append((context, questions))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path}: article {number} is not in the layout of SQuAD: {_reason(error)}") from None
+    return paragraphs
 
 
 def newsqa(path: str | Path, split: str) -> list[Text]:

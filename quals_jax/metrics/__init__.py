@@ -28,6 +28,8 @@ REGISTRY = {
     "rouge2": "quals_jax.metrics.rouge:load_2",
     "rougeL": "quals_jax.metrics.rouge:load_l",
     "likelihood": "quals_jax.metrics.likelihood:load",
+    "qags": "quals_jax.metrics.qags:load",
+    "factcc": "quals_jax.metrics.factcc:load",
     "overlap1": "quals_jax.metrics.overlap:load_1",
     "overlap2": "quals_jax.metrics.overlap:load_2",
     "overlap3": "quals_jax.metrics.overlap:load_3",

@@ -17,19 +17,24 @@ from flax import nnx
 
 from quals_jax import checkpoints, parallel
 from quals_jax.checkpoints import huggingface
+from quals_jax.checkpoints.bert import export_bert, save_bert
 from quals_jax.data import gazette as gazette_data
 from quals_jax.data import loader, sources
-from quals_jax.data.texts import First, Tokenise
+from quals_jax.data.questions import AnswerConditioned, QuestionBatches
+from quals_jax.data.texts import First, Text, Tokenise
 from quals_jax.models.bart import Bart, BartConfig
+from quals_jax.models.bert import Bert, BertConfig
 from quals_jax.precision import Precision
-from quals_jax.recipes import steps
+from quals_jax.recipes import encoders, steps
 from quals_jax.tokenizer import CONNECTOR, Tokenizer
 from quals_jax.training.config import ModelConfig, TrainConfig
 from quals_jax.training.copy_init import copy_init
+from quals_jax.training.encoder_losses import encoder_loss, encoder_sums
 from quals_jax.training.journal import Journal
 from quals_jax.training.loop import load_params, train
-from quals_jax.training.losses import answer_sums, likelihood_loss, likelihood_sums
+from quals_jax.training.losses import Loss, answer_sums, likelihood_loss, likelihood_sums
 from quals_jax.training.state import take_apart
+from quals_jax.wordpiece import PairTokenizer
 
 LONGEST_SOURCE = 1024
 GAZETTE_VALIDATION_BATCHES = 16
@@ -68,7 +73,7 @@ def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None) -
             config,
             workdir,
             model=model,
-            loss=likelihood_loss(config.label_smoothing),
+            loss=loss_of(config),
             batches=data.batches,
             evaluate=data.evaluate,
             evaluation_batches=data.evaluation_batches,
@@ -78,6 +83,13 @@ def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None) -
             journal.write({"step": config.steps, **data.counts})
             journal.say("  ".join(f"{name} {count:,}" for name, count in data.counts.items()))
         return export(params, model, tokenizer, workdir / "model", dtype=config.export_dtype)
+
+
+def loss_of(config: TrainConfig) -> Loss:
+    """What this kind of training makes small."""
+    if config.kind in encoders.HEADS:
+        return encoder_loss(encoders.LOSSES[config.kind])
+    return likelihood_loss(config.label_smoothing)
 
 
 def export_now(config: TrainConfig, workdir: Path) -> Path:
@@ -129,8 +141,10 @@ def claimed(config: TrainConfig, workdir: Path):
         yield
 
 
-def prepare_model(config: TrainConfig) -> tuple[Bart, Tokenizer]:
+def prepare_model(config: TrainConfig) -> tuple[Bart, Tokenizer] | tuple[Bert, PairTokenizer]:
     """The model to start from, and its tokenizer."""
+    if config.kind in encoders.HEADS:
+        return encoders.prepare_model(config)
     wanted = config.model
     if wanted.initial:
         found = checkpoints.load_checkpoint(
@@ -162,9 +176,12 @@ def prepare_model(config: TrainConfig) -> tuple[Bart, Tokenizer]:
     return model, tokenizer
 
 
-def prepare_data(config: TrainConfig, sizes: BartConfig, tokenizer: Tokenizer) -> Data:
+def prepare_data(config: TrainConfig, sizes: BartConfig | BertConfig, tokenizer: Tokenizer | PairTokenizer) -> Data:
     """What the words of `config.data` mean for this kind of training."""
     data, seed = config.data, config.seed
+    if config.kind in encoders.HEADS:
+        training, held_out = encoders.prepare_data(config, sizes, tokenizer)
+        return Data(training, encoder_sums(encoders.LOSSES[config.kind]), held_out, {})
     pairs = config.kind == "qagen"
     if data.train.split(":")[0] == sources.GAZETTE:
         evaluate = answer_sums(tokenizer.connector_id, gazette_data.TYPES) if pairs else likelihood_sums
@@ -180,13 +197,18 @@ def prepare_data(config: TrainConfig, sizes: BartConfig, tokenizer: Tokenizer) -
         "target_limit": min(data.max_target_tokens, sizes.max_position_embeddings, data.target_buckets[-1]),
     }
     tokenise = Tokenise(tokenizer, **limits)
-    training = loader.training_batches(sources.open_sources(data.train, folder=data.folder), tokenise, data, seed=seed)
+    training = loader.training_batches(_texts(config, data.train), tokenise, data, seed=seed)
     held_out = []
     if data.validation:
-        texts = sources.open_sources(data.validation, folder=data.folder)
+        texts = _texts(config, data.validation)
         texts = First(texts, data.validation_rows or len(texts))
         held_out = loader.evaluation_batches(texts, Tokenise(tokenizer, **limits), data)
     return Data(training, evaluate, held_out, tokenise.counts)
+
+
+def _texts(config: TrainConfig, words: str) -> Sequence[Text]:
+    texts = sources.open_sources(words, folder=config.data.folder)
+    return AnswerConditioned(texts) if config.kind == "questions" else texts
 
 
 def gazette_batches(
@@ -204,24 +226,31 @@ def gazette_batches(
             copy_batches=config.data.copy_batches if training else 0,
             **common,
         )
+    if config.kind == "questions":
+        return QuestionBatches(tokenizer, **common)
     share = config.data.false_share if training else 0.0
     return gazette_data.SummaryBatches(tokenizer, false_share=share, false_kinds=config.data.false_kinds, **common)
 
 
-def export(params: dict[str, jax.Array], model: Bart, tokenizer: Tokenizer, folder: Path, *, dtype: str) -> Path:
+def export(
+    params: dict[str, jax.Array], model: Bart | Bert, tokenizer: Tokenizer | PairTokenizer, folder: Path, *, dtype: str
+) -> Path:  # fmt: skip
     """Writes model and tokenizer where none was, or in place of the one there; the folder."""
     if parallel.is_first_process():
-        skeleton, _ = take_apart(model)
-        block = {
-            "source_bos": tokenizer.source_bos,
-            "connector": tokenizer.connector,
-            "connector_id": tokenizer.connector_id,
-            "max_source_tokens": tokenizer.max_source_tokens,
-        }
+        trained = take_apart(model)[0].bart(params)
         partial = folder.with_name(folder.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
-        tensors = huggingface.export(skeleton.bart(params))
-        huggingface.save_huggingface(partial, model.config, tensors, extra={"quals_jax": block}, dtype=dtype)
+        if isinstance(trained, Bert):
+            save_bert(partial, trained, export_bert(trained), dtype=dtype)
+        else:
+            block = {
+                "source_bos": tokenizer.source_bos,
+                "connector": tokenizer.connector,
+                "connector_id": tokenizer.connector_id,
+                "max_source_tokens": tokenizer.max_source_tokens,
+            }
+            tensors = huggingface.export(trained)
+            huggingface.save_huggingface(partial, model.config, tensors, extra={"quals_jax": block}, dtype=dtype)
         tokenizer.save(partial)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from quals_jax.precision import PRECISIONS
 
-KINDS = ("qagen", "mle")
+KINDS = ("qagen", "mle", "questions", "reader", "factcc")
 
 
 def _require(fits: bool, name: str, value, wanted: str) -> None:

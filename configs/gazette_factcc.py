@@ -1,0 +1,31 @@
+"""The embedded classifier of FactCC: a small BERT, trained on claims made by the rules of its paper. It begins as the encoder of the embedded
+QAGen, and keeps its byte-level BPE.
+
+    python train.py --config configs/gazette_factcc.py --workdir out/factcc --cpu_devices 2
+"""
+
+from quals_jax.training.config import DataConfig, ModelConfig, OptimizerConfig, TrainConfig
+
+
+def get_config() -> TrainConfig:
+    return TrainConfig(
+        kind="factcc",
+        seed=1,
+        steps=2500,
+        checkpoint_every=250,
+        checkpoint_minutes=4.0,
+        eval_every=250,
+        export="last",
+        export_dtype="float16",
+        data=DataConfig(train="gazette:train", validation="gazette:validation", batch_size=24),
+        model=ModelConfig(initial="quals_jax/assets/gazette_qagen", dropout=0.0),
+        optimizer=OptimizerConfig(
+            learning_rate=6e-4,
+            warmup_steps=100,
+            decay="polynomial",
+            decay_start=300,
+            beta2=0.98,
+            weight_decay=0.01,
+            clip_norm=1.0,
+        ),
+    )
