@@ -22,13 +22,13 @@ SUMMARY_SCORES = ("likelihood", "beam")
 BLOCK_ROWS = 256
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ScoredPair(QAPair):
     """A kept pair with its tokens' log-probabilities given the document, and its score: the mean over the tokens of how much
     less likely the document makes them than the summary does. Near 0: supported; far below: not."""
 
-    document_logprobs: np.ndarray | None = None
-    score: float | None = None
+    document_logprobs: np.ndarray
+    score: float
 
     def to_json(self) -> dict:
         listed = {

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from quals_jax import gazette
@@ -59,7 +60,7 @@ def test_right_answers_are_counted_among_known_questions():
     question = story.questions[0]
 
     def pair(text, answer):
-        return ScoredPair(**vars(QAPair(text, answer, [2])))
+        return ScoredPair(**vars(QAPair(text, answer, [2])), document_logprobs=np.zeros(1), score=0.0)
 
     result = QualsResult(
         0.0, (pair(question.question, question.answer), pair(question.question, "x"), pair("Why?", "x")), False
@@ -69,7 +70,10 @@ def test_right_answers_are_counted_among_known_questions():
 
 def test_missed_corruptions_are_put_down_to_search_model_or_mean():
     def result(score, *pairs):
-        scored = [ScoredPair(**vars(QAPair(question, answer, [2])), score=own) for question, answer, own in pairs]
+        scored = [
+            ScoredPair(**vars(QAPair(question, answer, [2])), document_logprobs=np.zeros(1), score=own)
+            for question, answer, own in pairs
+        ]
         return QualsResult(score, tuple(scored), False)
 
     about_date, about_else = ("When was it?", "4 May"), ("Who won?", "Ann Lee")
