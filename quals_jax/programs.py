@@ -147,16 +147,12 @@ def _abstract(tree, sharding):
 
 
 def topology_mesh(name: str) -> Mesh:
-    """The mesh of a TPU slice that is not there, such as "v5e:2x2", for which `libtpu` compiles all the same.
+    """The mesh of a TPU slice that is not there, such as "v5e:2x2", for which `libtpu` compiles all the same (the variables of
+    `commands/runtime.py` must be set before JAX is imported).
 
     Raises:
         ValueError: if `libtpu` is not installed, or knows no such topology.
     """
-    import os
-
-    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
-    os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-4")
-    os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
     from jax.experimental import topologies
 
     single = {"chips_per_host_bounds": (1, 1, 1)} if name.endswith(":1x1") else {}

@@ -211,4 +211,4 @@ def _settings(signature: str) -> list[str]:
 
 def _floats(array: np.ndarray | None) -> list[float] | None:
     """Numbers as short as they can be written without changing the float32."""
-    return None if array is None else [float(str(np.float32(value))) for value in array]
+    return None if array is None else list(map(float, map(str, np.asarray(array, np.float32))))

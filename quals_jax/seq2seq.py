@@ -188,12 +188,9 @@ class Seq2Seq:
             for number, own in enumerate(targets)
             for start in range(0, len(own), PAIRS)
         ]
-        longest = self.config.max_positions
-        shapes = [score_shape(len(sources[number]), max(map(len, own)), longest) for number, _, own in tasks]
-        order = sorted(
-            range(len(tasks)), key=lambda row: (shapes[row][::-1], len(sources[tasks[row][0]])), reverse=True
-        )
-        chunks = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+        lengths = [(len(sources[number]), max(map(len, own))) for number, _, own in tasks]
+        cut = list(chunks_of(lengths, self.batch_size, self.config.max_positions))
+        chunks = [rows for _, rows in cut]
         program = self._program(score_rows)
 
         def run(numbers: list[int], shape):
@@ -210,10 +207,7 @@ class Seq2Seq:
             return program(self._params, *parallel.shard_rows((ids, wanted), self.mesh))
 
         results = [[np.zeros(0, np.float32)] * len(own) for own in targets]
-        largest = [
-            score_shape(*(max(shapes[row][axis] for row in chunk) for axis in (0, 1)), longest) for chunk in chunks
-        ]
-        for numbers, logprobs in parallel.in_batches(largest, self.mesh.size, run):
+        for numbers, logprobs in parallel.in_batches([shape for shape, _ in cut], self.mesh.size, run):
             for place, row in self._places(chunks, numbers):
                 number, start, own = tasks[row]
                 for offset, tokens in enumerate(own):
@@ -307,6 +301,17 @@ def score_shape(source: int, target: int, positions: int) -> tuple[int, int]:
                 max(min(size, positions), length) for size, length in zip(shape, (source, target), strict=True)
             )
     return tuple(padded_length(length, (1024,), positions) for length in (source, target))
+
+
+def chunks_of(
+    lengths: Sequence[tuple[int, int]], size: int, positions: int
+) -> Iterator[tuple[tuple[int, int], list[int]]]:
+    """Rows of (source, longest target) tokens, sorted by shape and cut into chunks: each chunk's shape and rows."""
+    shapes = [score_shape(*own, positions) for own in lengths]
+    order = sorted(range(len(lengths)), key=lambda row: (shapes[row][::-1], lengths[row][0]), reverse=True)
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        yield score_shape(*(max(shapes[row][axis] for row in rows) for axis in (0, 1)), positions), rows
 
 
 def source_number(ids: Sequence[int], seed: int) -> int:

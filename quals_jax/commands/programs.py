@@ -23,8 +23,10 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.dtype == "tf32" and (options.platform != "cuda" or options.topology):
         raise UserError("--dtype tf32 is of GPUs alone; give --platform cuda")
-    from quals_jax.commands.runtime import prepare
+    from quals_jax.commands.runtime import prepare, pretend_tpu
 
+    if options.topology:
+        pretend_tpu()
     prepare()
     import jax
 

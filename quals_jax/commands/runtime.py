@@ -29,6 +29,13 @@ def prepare(verbose: bool = False) -> None:
         keep_compiled_programs(folder)
 
 
+def pretend_tpu() -> None:
+    """Lets `libtpu` compile on a machine without a TPU. JAX looks at these when it is imported."""
+    settings = {"TPU_SKIP_MDS_QUERY": "1", "TPU_ACCELERATOR_TYPE": "v5litepod-4", "TPU_WORKER_HOSTNAMES": "localhost"}
+    for name, value in (settings | {"JAX_PLATFORMS": "cpu"}).items():
+        os.environ.setdefault(name, value)
+
+
 def return_large_buffers() -> None:
     """Has glibc give every large buffer back to the system when it is freed; elsewhere nothing.
 
