@@ -8,6 +8,7 @@ positions is padding.
 import argparse
 import json
 import random
+from pathlib import Path
 
 from quals_jax import seq2seq
 from quals_jax.tokenizer import Tokenizer
@@ -21,7 +22,8 @@ def main():
     parser.add_argument("--tokenizer", required=True)
     parser.add_argument("--batch_size", type=int, default=8)
     options = parser.parse_args()
-    rows = [json.loads(line) for path in options.rows for line in open(path, encoding="utf-8")]
+    lines = [line for path in options.rows for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in lines]
     rows = [row for row in rows if row.get("document") and (row.get("summary") or row.get("reference"))]
     tokenizer = Tokenizer.from_pretrained(options.tokenizer)
     documents, summaries = (
@@ -35,7 +37,7 @@ def main():
     used, positions = set(), 0
     for start in range(0, len(rows), BLOCK_ROWS):
         block = list(zip(documents, targets, strict=True))[start : start + BLOCK_ROWS]
-        for shape, chunk in seq2seq.chunks_of(block, options.batch_size, 1024):
+        for shape, _ in seq2seq.chunks_of(block, options.batch_size, 1024):
             used.add(shape)
             positions += shape[0] * options.batch_size
     search = {seq2seq.padded_length(length, seq2seq.SEARCH_SOURCES, 1024) for length in summaries}
