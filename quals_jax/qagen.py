@@ -11,7 +11,8 @@ import numpy as np
 from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig
 from quals_jax.distribution import is_of, read_distribution
 from quals_jax.inputs import check_texts
-from quals_jax.pairs import QAPair, split_pair
+from quals_jax.pair_formats import FORMATS, PairCodec, PairFormat, source_prefix
+from quals_jax.pairs import QAPair
 from quals_jax.precision import Precision
 from quals_jax.seq2seq import Seq2Seq
 from quals_jax.tokenizer import Tokenizer
@@ -29,13 +30,15 @@ class QAGen:
     def __init__(
         self, model, tokenizer: Tokenizer, *, search: SearchConfig | None = None, batch_size: int = 8, name: str = "model",
         fingerprint: str = "", devices: Sequence[jax.Device] | None = None, distribution: dict | None = None,
-        precision: Precision | None = None, only_gazette: bool = False,
+        precision: Precision | None = None, only_gazette: bool = False, pair_format: str = "connector",
     ):  # fmt: skip
         if tokenizer.size > model.config.vocab_size:
             raise ValueError(
                 f"the tokenizer has {tokenizer.size} entries, the model {model.config.vocab_size}: they do not belong together"
             )
-        self.runner = Seq2Seq(model, precision=precision, batch_size=batch_size, devices=devices)
+        self.codec = PairCodec(FORMATS[pair_format], tokenizer, eos_id=model.config.eos_token_id)
+        rules = self.codec.rules if pair_format != "connector" else None
+        self.runner = Seq2Seq(model, precision=precision, batch_size=batch_size, devices=devices, rules=rules)
         self.config, self.dtype = model.config, self.runner.precision.name
         self.tokenizer, self.search = tokenizer, search or SearchConfig()
         self.runner.require_room(self.search.max_length)
@@ -45,7 +48,7 @@ class QAGen:
     @classmethod
     def from_pretrained(
         cls, path: str | Path | None = None, tokenizer: str | Path | None = None, search: SearchConfig | None = None, dtype: str = "float32",
-        batch_size: int = 8, devices: Sequence[jax.Device] | None = None,
+        batch_size: int = 8, devices: Sequence[jax.Device] | None = None, pair_format: str | None = None,
     ) -> QAGen:  # fmt: skip
         """A QAGen from a Hugging Face folder, a fairseq `.pt` or a hub id; without a path, the embedded one, which knows only Gazette.
 
@@ -53,21 +56,26 @@ class QAGen:
             tokenizer: the folder of the tokenizer's files, where the checkpoint has none beside it.
             dtype: float32 (exact on every back end), tf32 (GPUs alone), bfloat16, or float64 (for tests: it switches JAX's x64 mode on).
             batch_size: rows per device.
+            pair_format: how the model writes pairs (`pair_formats`), where its folder does not say and it is no public model that is known.
 
         Raises:
-            ValueError: naming what is wrong with the path, the weights, the tokenizer or the dtype.
+            ValueError: naming what is wrong with the path, the weights, the tokenizer, the dtype or the format.
         """
         from quals_jax.checkpoints import load_checkpoint
 
         precision = Precision.of(dtype)
         precision.require(devices or jax.local_devices())
         checkpoint = load_checkpoint(path or EMBEDDED, tokenizer=tokenizer, dtype=dtype)
-        checkpoint.tokenizer.check_connector()
+        format = _format(checkpoint, pair_format)
+        if format.name == "connector" and isinstance(checkpoint.tokenizer, Tokenizer):
+            checkpoint.tokenizer.check_connector()
+        said = checkpoint.settings.prefix
+        checkpoint.tokenizer.prefix = source_prefix(format, checkpoint.extra) if said is None else said
         embedded = checkpoint.folder.resolve() == EMBEDDED or is_of(EMBEDDED, checkpoint.fingerprint)
         return cls(
             checkpoint.model, checkpoint.tokenizer, search=search, batch_size=batch_size, name=checkpoint.name,
             fingerprint=checkpoint.fingerprint, devices=devices, precision=precision, only_gazette=embedded,
-            distribution=read_distribution(checkpoint.folder, checkpoint.fingerprint),
+            distribution=read_distribution(checkpoint.folder, checkpoint.fingerprint), pair_format=format.name,
         )  # fmt: skip
 
     def generate(self, summaries: Sequence[str]) -> list[list[QAPair]]:
@@ -86,7 +94,7 @@ class QAGen:
         that `keep_pairs` drops first, which are not even made."""
         results: list[list[QAPair]] = [[] for _ in sources]
         for row, hypotheses in self.runner.search(sources, self.search):
-            results[row] = self._pairs(hypotheses, summaries[row].lower())
+            results[row] = self._pairs(hypotheses, self.codec.as_read(summaries[row]).lower())
         return results
 
     def score(self, documents: Sequence[str], kept_lists: Sequence[Sequence[QAPair]]) -> list[list[np.ndarray]]:
@@ -126,7 +134,7 @@ class QAGen:
             if not length:
                 continue
             tokens = row[:length]
-            question, answer = split_pair(self.tokenizer.decode(tokens), self.tokenizer.connector)
+            question, answer = self.codec.split(tokens)
             if text is not None and (answer is None or answer.lower() not in text):
                 continue
             pairs.append(
@@ -142,3 +150,21 @@ class QAGen:
                 )
             )
         return pairs
+
+
+def _format(checkpoint, named: str | None) -> PairFormat:
+    """The format that is named, or that the folder or the table of public models states.
+
+    Raises:
+        ValueError: if there is none of that name, or none is known.
+    """
+    found, formats = named or checkpoint.settings.pair_format, ", ".join(FORMATS)
+    if found is None:
+        kind = f"{checkpoint.config.model_type} model"
+        raise ValueError(
+            f"{checkpoint.name}: it is not known how this {kind} writes questions and answers; if it does (a summarizer does not), name"
+            f" its format with --pair_format ({formats})"
+        )
+    if found not in FORMATS:
+        raise ValueError(f"pair_format is {found!r}; it must be one of {formats}")
+    return FORMATS[found]

@@ -102,7 +102,8 @@ class Quals:
         sources = self.qagen.tokenizer.encode_batch(distinct)
         cut = {summary: truncated for summary, (_, truncated) in zip(distinct, sources, strict=True)}
         generated = dict(zip(distinct, self.qagen.answered(distinct, [ids for ids, _ in sources]), strict=True))
-        kept = [keep_pairs(generated[summary], summary, self.max_pairs) for summary in summaries]
+        as_read = self.qagen.codec.as_read
+        kept = [keep_pairs(generated[summary], as_read(summary), self.max_pairs) for summary in summaries]
 
         rows: dict[str, list[int]] = {}
         for row, document in enumerate(documents):

@@ -20,6 +20,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from quals_jax import parallel
 from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig, diverse_beam_search
+from quals_jax.decoding.rules import NO_RULES, Rules, as_one_event
 from quals_jax.decoding.sampling import Samples, SamplingConfig, sample_keys, top_k_sample
 from quals_jax.decoding.stages import cache_stages
 from quals_jax.models.teacher_forcing import encode_memory, per_token, reduce_logits, shift_right, target_logprobs
@@ -41,7 +42,7 @@ LOGITS_AT_ONCE = 2**24  # numbers, when targets are scored
 
 
 def search_rows(
-    graph, config: SearchConfig, forced: int | None, params, source_ids: Int[Array, "batch source"], active: Bool[Array, "batch"]
+    graph, config: SearchConfig, rules: Rules | None, params, source_ids: Int[Array, "batch source"], active: Bool[Array, "batch"]
 ) -> Hypotheses:  # fmt: skip
     """What the model writes of every text of a batch, best first."""
     model, step, decoding = _decoder(graph, params, source_ids, beam=config.num_beams, length=config.max_length + 1)
@@ -50,7 +51,7 @@ def search_rows(
         batch=source_ids.shape[0],
         config=config,
         active=active,
-        forced_first_id=forced,
+        rules=rules or NO_RULES,
         **decoding,
         **ids_of(model),
     )
@@ -69,10 +70,15 @@ def sample_rows(
 
 
 def score_rows(
-    graph, params, source_ids: Int[Array, "batch source"], target_ids: Int[Array, "batch pair target"]
+    graph,
+    params,
+    source_ids: Int[Array, "batch source"],
+    target_ids: Int[Array, "batch pair target"],
+    *,
+    ends: tuple[int, ...] = (),
 ) -> Float[Array, "batch pair target"]:
     """The natural log-probability of every target token given the row's text (0 at padding). The text is encoded once for all its pairs,
-    and the pairs are decoded in blocks until the last that any row has."""
+    and the pairs are decoded in blocks until the last that any row has. `ends` are one event with the end of sentence."""
     model = nnx.merge(graph, params)
     memory = encode_memory(model, source_ids)
     config, (batch, pairs, target) = model.config, target_ids.shape
@@ -80,15 +86,23 @@ def score_rows(
     used = jnp.any(target_ids != config.pad_token_id, axis=(0, 2))
     blocks = -(-jnp.max(jnp.where(used, jnp.arange(1, pairs + 1), 0)) // block)
 
+    def logprobs_of(logits, ids):
+        return target_logprobs(as_one_event(logits, ends, config.eos_token_id), ids)
+
     def score(number, logprobs):
         ids = jax.lax.dynamic_slice_in_dim(target_ids, number * block, block, axis=1)
         states, _ = model.decode(shift_right(ids, config.decoder_start_token_id), memory)
-        found = per_token(reduce_logits(model, states, ids, target_logprobs, at_once=LOGITS_AT_ONCE), ids)
+        found = per_token(reduce_logits(model, states, ids, logprobs_of, at_once=LOGITS_AT_ONCE), ids)
         found = jnp.where(ids == config.pad_token_id, 0, found)
         return jax.lax.dynamic_update_slice_in_dim(logprobs, found, number * block, axis=1)
 
     wide = jnp.promote_types(model.dtype, jnp.float32)
     return jax.lax.fori_loop(0, blocks, score, jnp.zeros((batch, pairs, target), wide))
+
+
+def score_ended_rows(graph, ends: tuple[int, ...], params, source_ids, target_ids) -> Float[Array, "batch pair target"]:
+    """`score_rows` where more than the end of sentence ends a target."""
+    return score_rows(graph, params, source_ids, target_ids, ends=ends)
 
 
 def ids_of(model) -> dict[str, int]:
@@ -120,15 +134,17 @@ def _decoder(graph, params, source_ids, *, beam: int, length: int) -> tuple[nnx.
 
 
 class Seq2Seq:
-    """A model on devices (all local ones, unless given). `batch_size` is per device; `forced_first_id` begins all that it writes."""
+    """A model on devices (all local ones, unless given). `batch_size` is per device; `forced_first_id` begins all that it writes.
+    `rules`: what a format demands of the search, and of what ends a target."""
 
     def __init__(
         self, model, *, precision: Precision | None = None, batch_size: int = 8, forced_first_id: int | None = None,
-        devices: Sequence[jax.Device] | None = None,
+        devices: Sequence[jax.Device] | None = None, rules: Rules | None = None,
     ):  # fmt: skip
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
         self.config, self.batch_size, self.forced_first_id = model.config, batch_size, forced_first_id
+        self.rules = rules or (None if forced_first_id is None else Rules(prefix=(forced_first_id,)))
         self.precision = precision or Precision.of_model(model)
         self.mesh = parallel.make_mesh(devices or jax.local_devices())
         self.precision.require(list(self.mesh.devices.flat))
@@ -146,7 +162,7 @@ class Seq2Seq:
             ValueError: if hypotheses may become longer than the model has positions for.
         """
         self.require_room(config.max_length)
-        program = self._program(search_rows, config, self.forced_first_id)
+        program = self._program(search_rows, config, self.rules)
 
         def run(rows: list[int], shape):
             ids, lengths = self._pad([sources[row] for row in rows], shape[0])
@@ -191,7 +207,8 @@ class Seq2Seq:
         lengths = [(len(sources[number]), max(map(len, own))) for number, _, own in tasks]
         cut = list(chunks_of(lengths, self.batch_size, self.config.max_positions))
         chunks = [rows for _, rows in cut]
-        program = self._program(score_rows)
+        ends = self.rules.ends if self.rules else ()
+        program = self._program(score_ended_rows, ends) if ends else self._program(score_rows)
 
         def run(numbers: list[int], shape):
             source, target = shape

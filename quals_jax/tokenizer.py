@@ -60,6 +60,7 @@ class Tokenizer:
         self.connector, self.connector_id = connector, connector_id
         self.max_source_tokens, self.source_bos = max_source_tokens, source_bos
         self.folder, self.exact = folder, exact
+        self.prefix = ""  # put before every source
         self._vocabulary, self._merges, self._added, self._model = vocabulary, list(merges), tuple(added), model or {}
         self._pieces = _library_tokenizer(
             Description(vocabulary, self._merges, self._added, normalizer, pre_tokenizer or BYTE_LEVEL, self._model),
@@ -132,7 +133,14 @@ class Tokenizer:
         """The source ids of every text, and whether it was cut. fairseq: cut to one piece less, then `</s>`."""
         limit = self.max_source_tokens - 1
         start = [BOS] if self.source_bos else []
-        return [(start + ids[:limit] + [EOS], len(ids) > limit) for ids in self.encode_pieces(texts)]
+        return [(start + ids[:limit] + [EOS], len(ids) > limit) for ids in self._sources(texts)]
+
+    def _sources(self, texts: Sequence[str]) -> list[list[int]]:
+        return self.encode_pieces([self.prefix + text for text in texts] if self.prefix else texts)
+
+    def ids_with(self, character: str) -> list[int]:
+        """The ids of all pieces that contain a character."""
+        return sorted(id for id, text in self._texts.items() if character.encode() in text)
 
     def encode(self, text: str) -> list[int]:
         """The source ids of one text."""

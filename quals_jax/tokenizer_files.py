@@ -188,6 +188,17 @@ def _listed(folder: Path, values: dict, settings: dict) -> Iterator[tuple[AddedT
         yield _token({"content": content, "special": own, "normalized": not own}, id, path)
 
 
+def read_settings(folder: Path) -> dict:
+    """What `special_tokens_map.json` and `tokenizer_config.json`, which wins, say of a tokenizer."""
+    named = _read_json(folder / "special_tokens_map.json", missing={})
+    return {**named, **_read_json(folder / "tokenizer_config.json", missing={})}
+
+
+def listed_tokens(folder: Path, settings: dict) -> Iterator[tuple[AddedToken, int, Path]]:
+    """Every added token that stands in other files than `tokenizer.json`, with its id, and the file that says so."""
+    return _listed(folder, {}, settings)
+
+
 def _special(values: dict) -> Iterator[str]:
     """The contents of the special tokens that a file names."""
     for name, token in values.items():

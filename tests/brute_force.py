@@ -9,7 +9,7 @@ def brute_force(
     """(tokens, normalised score, the model's log-probabilities) of every finished hypothesis, best first.
 
     logprobs_of: from the tokens so far to log-probabilities [vocab]. prefix: what every hypothesis begins with, at no cost.
-    free: tokens that carry no penalty of diversity; nor does the prefix where it stands.
+    free: tokens that carry no penalty of diversity.
     """
     beams, groups, per_group = config.num_beams, config.num_groups, config.num_beams // config.num_groups
     slots, finished = [([], 0.0, [])] * beams, []
@@ -30,7 +30,7 @@ def brute_force(
         for group in range(groups):
             mine = [k * groups + group for k in range(1 if step == 0 else per_group)]
             penalty = config.diversity_strength * counts
-            penalty[[*free, *prefix[step : step + 1]]] = 0
+            penalty[[*free]] = 0
             scores = np.concatenate([rows[slot] - penalty + slots[slot][1] for slot in mine])
             best = np.argsort(-scores, kind="stable")[: 2 * per_group]
             for place in best:

@@ -13,8 +13,12 @@ from quals_jax.checkpoints.errors import CheckpointError, naming, shown
 from quals_jax.checkpoints.fairseq import load_fairseq
 from quals_jax.checkpoints.huggingface import export, fill, load_huggingface, save_huggingface
 from quals_jax.models.bart import Bart, BartConfig
+from quals_jax.models.t5 import T5, T5Config
+from quals_jax.pair_formats import FORMATS, known_format
 from quals_jax.precision import Precision
 from quals_jax.remote import as_url, fetch_model, is_url
+from quals_jax.sentencepiece import MAX_SOURCE_TOKENS as T5_SOURCE_TOKENS
+from quals_jax.sentencepiece import SentencePieceTokenizer
 from quals_jax.shipped import shipped
 from quals_jax.tokenizer import CONNECTOR, CONNECTOR_ID, MAX_SOURCE_TOKENS, Tokenizer
 
@@ -26,18 +30,27 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """What a model folder does not say of itself: the `quals_jax` block of its `config.json`, or these defaults of a QAGen."""
+    """What a model folder does not say of itself: the `quals_jax` block of its `config.json`, or these defaults of a QAGen.
+
+    pair_format: a name in `pair_formats`; None: what the model is known for, and a BART's is the reference's. prefix: what is put before
+    every text; None: the format's own.
+    """
 
     source_bos: bool = False
     connector: str = CONNECTOR
     connector_id: int = CONNECTOR_ID
     max_source_tokens: int = MAX_SOURCE_TOKENS
+    pair_format: str | None = None
+    prefix: str | None = None
 
     def __post_init__(self):
         whole = [type(value) is int for value in (self.connector_id, self.max_source_tokens)]
         self._require("source_bos", isinstance(self.source_bos, bool), "true or false")
         self._require("connector", isinstance(self.connector, str) and self.connector != "", "a text that is not empty")
         self._require("connector_id", whole[0] and self.connector_id >= 0, "an id, a whole number")
+        known = self.pair_format is None or (isinstance(self.pair_format, str) and self.pair_format in FORMATS)
+        self._require("pair_format", known, f"one of {', '.join(FORMATS)}")
+        self._require("prefix", self.prefix is None or isinstance(self.prefix, str), "a text")
         self._require("max_source_tokens", whole[1] and self.max_source_tokens >= 2, "a whole number, at least 2")
 
     def _require(self, name: str, holds: bool, wanted: str) -> None:
@@ -45,8 +58,8 @@ class ModelSettings:
             raise CheckpointError(f"{name} of the quals_jax block is {shown(getattr(self, name))}; it must be {wanted}")
 
     @classmethod
-    def from_dict(cls, values: dict, *, vocab_size: int | None = None) -> ModelSettings:
-        """The settings in a `quals_jax` block, for a model with so many rows.
+    def from_dict(cls, values: dict, *, vocab_size: int | None = None, **defaults) -> ModelSettings:
+        """The settings in a `quals_jax` block, for a model with so many rows; `defaults` stand for what is not said.
 
         Raises:
             CheckpointError: naming the field that is unknown or cannot be.
@@ -58,21 +71,23 @@ class ModelSettings:
         unknown = [name for name in values if name not in cls.__dataclass_fields__]
         if unknown:
             raise CheckpointError(f"the quals_jax block has unknown fields: {', '.join(unknown)}")
-        settings = cls(**values)
+        settings = cls(**{**defaults, **values})
         if "connector_id" in values and vocab_size is not None:
             settings._require("connector_id", settings.connector_id < vocab_size, f"less than vocab_size, {vocab_size}")
         return settings
 
     def to_dict(self) -> dict:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        """The block; what was not said is not in it."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """A model with its tokenizer. `extra` is the whole `config.json` (empty for fairseq); `fingerprint` a hash of the weights."""
 
-    model: Bart
-    tokenizer: Tokenizer
+    model: Bart | T5
+    tokenizer: Tokenizer | SentencePieceTokenizer
     settings: ModelSettings
     name: str
     fingerprint: str
@@ -80,7 +95,7 @@ class Checkpoint:
     extra: dict = field(default_factory=dict)
 
     @property
-    def config(self) -> BartConfig:
+    def config(self) -> BartConfig | T5Config:
         return self.model.config
 
 
@@ -104,14 +119,16 @@ def load_checkpoint(
         raise ValueError(f"{tokenizer_folder}: is no folder with a tokenizer")
     extra: dict = {}
     if fairseq_file:
-        settings = settings or ModelSettings()
+        settings = settings or ModelSettings(pair_format="connector")
         pieces = _tokenizer(tokenizer_folder, settings, fairseq_first=True)
         config, tensors = load_fairseq(fairseq_file, dictionary_size=pieces.dictionary_size)
     else:
         config, tensors, extra = load_huggingface(folder)
         with naming(folder / "config.json"):
-            settings = settings or ModelSettings.from_dict(extra.get("quals_jax", {}), vocab_size=config.vocab_size)
-        pieces = _tokenizer(tokenizer_folder, settings)
+            settings = settings or ModelSettings.from_dict(
+                extra.get("quals_jax", {}), vocab_size=config.vocab_size, **_defaults(config, extra, (str(path), found))
+            )
+        pieces = _tokenizer(tokenizer_folder, settings, config)
     try:
         model = fill(config, tensors, dtype=precision.compute, remat=remat)
     except CheckpointError as error:
@@ -134,8 +151,29 @@ def fingerprint(tensors: dict[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def _tokenizer(folder: Path, settings: ModelSettings, **which) -> Tokenizer:
-    return Tokenizer.from_pretrained(folder, **which, **settings.to_dict())
+def _defaults(config, extra: dict, names: tuple) -> dict:
+    """What a T5 without a block of its own reads and writes, as far as that is known."""
+    if not isinstance(config, T5Config):
+        return {"pair_format": "connector"}
+    positions = extra.get("n_positions")
+    longest = max(positions, T5_SOURCE_TOKENS) if type(positions) is int else T5_SOURCE_TOKENS
+    named = extra.get("_name_or_path")
+    return {
+        "max_source_tokens": longest,
+        "pair_format": known_format(*names, *([named] if isinstance(named, str) else [])),
+    }
+
+
+def _tokenizer(folder: Path, settings: ModelSettings, config=None, **which) -> Tokenizer | SentencePieceTokenizer:
+    if isinstance(config, T5Config):
+        extra_ids = 0 if config.model_type == "mt5" else None
+        return SentencePieceTokenizer.from_pretrained(
+            folder, extra_ids=extra_ids, max_source_tokens=settings.max_source_tokens
+        )
+    values = {
+        name: getattr(settings, name) for name in ("source_bos", "connector", "connector_id", "max_source_tokens")
+    }
+    return Tokenizer.from_pretrained(folder, **which, **values)
 
 
 def _fit(pieces: Tokenizer, rows: int, folder: Path) -> None:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from quals_jax.decoding.rules import Rules
 from quals_jax.decoding.search_config import SearchConfig
 from quals_jax.decoding.top_k import top_k
 
@@ -33,7 +34,7 @@ def best_continuations(
     start_id: int,
     eos_id: int,
     pad_id: int,
-    forced_first_id: int | None,
+    rules: Rules,
 ) -> Candidates:
     """The 2 x beams best continuations, group after group, each group paying for the tokens that earlier groups chose.
 
@@ -54,8 +55,8 @@ def best_continuations(
 
     # A forced token may lie outside the list: it is added, as a token that does not exist where it is in the list already.
     forced_id = jnp.full((), eos_id, jnp.int32)
-    if forced_first_id is not None:
-        forced_id = jnp.where(step == 0, forced_first_id, forced_id)
+    for place, token in enumerate(rules.prefix):
+        forced_id = jnp.where(step == place, token, forced_id)
     forced_value = jnp.take_along_axis(logits, jnp.broadcast_to(forced_id, (batch, beams, 1)), axis=-1)
     present = jnp.any(tokens == forced_id, axis=-1, keepdims=True)
     values = jnp.concatenate([values, jnp.where(present, -jnp.inf, forced_value)], axis=-1)
@@ -72,14 +73,15 @@ def best_continuations(
         free = ~jnp.any(tokens[..., None] == blocked[..., None, :], axis=-1)
         allowed &= free | (last & (tokens == eos_id))
     logprobs = jnp.where(allowed, model_logprobs, -jnp.inf)
-    if forced_first_id is not None:
-        forced = jnp.where(tokens == forced_first_id, 0.0, -jnp.inf).astype(logprobs.dtype)
-        logprobs = jnp.where(step == 0, forced, logprobs)
-    return _group_by_group(tokens, logprobs, model_logprobs, totals, step, groups, wanted, config.diversity_strength)
+    if rules.prefix:
+        forced = jnp.where(tokens == forced_id, 0.0, -jnp.inf).astype(logprobs.dtype)
+        logprobs = jnp.where(step < len(rules.prefix), forced, logprobs)
+    strength = config.diversity_strength
+    return _group_by_group(tokens, logprobs, model_logprobs, totals, step, groups, wanted, strength, rules.free)
 
 
 def _group_by_group(
-    tokens, logprobs, model_logprobs, totals, step, groups: int, wanted: int, strength: float
+    tokens, logprobs, model_logprobs, totals, step, groups: int, wanted: int, strength: float, free: tuple[int, ...]
 ) -> Candidates:
     """The dependent part of the choice, over the short lists alone: a scan over the groups."""
     batch, beams, length = tokens.shape
@@ -100,6 +102,8 @@ def _group_by_group(
         counts = jnp.sum(
             group_tokens[..., None] == chosen[:, None, None, :], axis=-1
         )  # [batch, beam of the group, shortlist]
+        if free:
+            counts = jnp.where(jnp.isin(group_tokens, jnp.asarray(free)), 0, counts)
         penalised = group_logprobs - strength * counts.astype(group_logprobs.dtype)
         scores = jnp.where(first_only[:, None], penalised + group_totals[..., None], -jnp.inf)
         best, place = jax.lax.top_k(scores.reshape(batch, -1), wanted)

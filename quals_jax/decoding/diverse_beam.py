@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from quals_jax.decoding.candidates import Candidates, best_continuations
+from quals_jax.decoding.rules import NO_RULES, Rules, as_one_event
 from quals_jax.decoding.search_config import SearchConfig
 from quals_jax.decoding.stages import Grow, in_stages
 
@@ -76,7 +77,7 @@ def diverse_beam_search(
     start_id: int = 2,
     eos_id: int = 2,
     pad_id: int = 1,
-    forced_first_id: int | None = None,
+    rules: Rules = NO_RULES,
     grow: Grow | None = None,
 ) -> Hypotheses:
     """All `num_beams` finished hypotheses of every row, best first; ties in order of finishing.
@@ -87,7 +88,7 @@ def diverse_beam_search(
         cache: a pytree; every leaf with two or more axes begins [batch, beam] and moves with the beams. It holds `max_length` + 1
             tokens, or with `grow` those of the first of `cache_stages`.
         active: rows to search; others (padding of the batch) are done from the start.
-        forced_first_id: a token that every hypothesis must begin with, at no cost (hub summarizers force `<s>`).
+        rules: what hypotheses begin with (hub summarizers force `<s>`), what else ends them, and what may repeat freely.
         grow: from a cache and a number of tokens to the same cache with room for so many.
     """
     time = config.max_length + 1
@@ -100,8 +101,8 @@ def diverse_beam_search(
         last = jax.lax.dynamic_index_in_dim(state.live.tokens, jnp.maximum(state.step - 1, 0), axis=2, keepdims=False)
         logits, cache = step_function(jnp.where(state.step == 0, start_id, last), state.cache)
         candidates = best_continuations(
-            logits, state.live.tokens, state.live.totals, state.step, config,
-            start_id=start_id, eos_id=eos_id, pad_id=pad_id, forced_first_id=forced_first_id,
+            as_one_event(logits, rules.ends, eos_id), state.live.tokens, state.live.totals, state.step, config,
+            start_id=start_id, eos_id=eos_id, pad_id=pad_id, rules=rules,
         )  # fmt: skip
         return _proceed(state, candidates, cache, config, eos_id)
 

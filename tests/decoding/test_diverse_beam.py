@@ -1,17 +1,19 @@
 """The search against every golden hypothesis, and against a few lines of NumPy on toy models full of ties."""
 
 import json
-from functools import cache
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from brute_force import brute_force as search_by_force
 from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quals_jax.decoding.diverse_beam import SearchConfig, diverse_beam_search
+from quals_jax.decoding.rules import Rules
 
 EOS, PAD, VOCAB = 2, 1, 24  # more tokens than any short list below holds
 
@@ -166,7 +168,7 @@ def test_a_forced_first_token_costs_nothing_but_diversity(groups):
     def step(token_ids, cache):
         return logits[token_ids], cache
 
-    found = jax.device_get(diverse_beam_search(step, (), batch=1, config=config, forced_first_id=0))
+    found = jax.device_get(diverse_beam_search(step, (), batch=1, config=config, rules=Rules(prefix=(0,))))
     assert np.all(found.tokens[0, :, 0] == 0) and len({*map(tuple, found.tokens[0].tolist())}) == 4
     own = logits[EOS, 0] - jax.nn.logsumexp(logits[EOS])
     np.testing.assert_allclose(found.model_logprobs[0, :, 0], own, rtol=1e-6)
@@ -268,3 +270,41 @@ def _compare(model, config, sentences, name):
 def test_impossible_settings_name_the_field(change, message):
     with pytest.raises(ValueError, match=message):
         SearchConfig(**change)
+
+
+RULES = [
+    (SearchConfig(4, 4, 0.5, min_length=3, max_length=6), Rules(prefix=(5, 7), ends=(9, 11), free=(5, 7, 12))),
+    (SearchConfig(4, 2, 1.0, min_length=0, max_length=5), Rules(prefix=(5,), ends=(9,), free=())),
+    (SearchConfig(6, 6, 2.0, min_length=1, max_length=5), Rules(ends=(9, 11), free=(12, 13, 14))),
+]
+
+
+@pytest.mark.parametrize("config,rules", RULES, ids=["qag", "costly", "free"])
+@pytest.mark.parametrize("seed", range(4))
+def test_rules_of_a_format(config, rules, seed):
+    """Against a search of the whole vocabulary, where the end of sentence has been given the probability of what else ends."""
+    table = np.random.default_rng(seed).normal(size=(VOCAB, VOCAB)).astype(np.float32) * 1.5
+    logits = jnp.asarray(table)
+    search = partial(diverse_beam_search, lambda tokens, cache: (logits[tokens], cache), (), batch=1, config=config)
+    found = jax.device_get(search(rules=rules))
+    probabilities = np.exp(table.astype(np.float64))
+    probabilities /= probabilities.sum(axis=-1, keepdims=True)
+    probabilities[:, EOS] += probabilities[:, rules.ends].sum(axis=-1)
+    probabilities[:, rules.ends] = 0
+    with np.errstate(divide="ignore"):
+        logprobs = np.log(probabilities)
+    expected = search_by_force(
+        lambda tokens: logprobs[tokens[-1] if tokens else EOS],
+        config,
+        eos=EOS,
+        pad=PAD,
+        prefix=rules.prefix,
+        free=rules.free,
+    )
+    assert [found.tokens[0, beam, : len(tokens)].tolist() for beam, (tokens, *_) in enumerate(expected)] == [
+        tokens for tokens, *_ in expected
+    ]
+    for beam, (tokens, score, model) in enumerate(expected):
+        assert not {*rules.ends} & {*tokens} and tuple(tokens[: len(rules.prefix)]) == rules.prefix
+        assert found.scores[0, beam] == pytest.approx(score, abs=1e-5)
+        np.testing.assert_allclose(found.model_logprobs[0, beam, : len(tokens)], model, atol=1e-5)
