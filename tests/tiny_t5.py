@@ -34,9 +34,9 @@ def make_tiny_t5(folder: Path, *, kind: str = "qag", model_type: str = "t5", see
     save_huggingface(folder, config, export(T5(config, rngs=nnx.Rngs(seed))), extra=extra)
     shutil.copy(PIECES, folder / "spiece.model")
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "T5Tokenizer", **settings}))
-    special = {"eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"} | {
-        "sep_token": token for token in added
-    }
+    special = {"eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"} | (
+        {"sep_token": "<sep>"} if added else {}
+    )
     (folder / "special_tokens_map.json").write_text(json.dumps(special))
     if added:
         (folder / "added_tokens.json").write_text(json.dumps(added))
