@@ -77,7 +77,7 @@ def read_huggingface(folder: Path) -> Description:
         values, normalizer, pre_tokenizer, model = {}, None, dict(BYTE_LEVEL), {}
         vocabulary = dict(_vocabulary(_read_json(path), path))
         merges = _read_merges(folder / "merges.txt", vocabulary)
-    _prefix_space(settings, pre_tokenizer, folder / "tokenizer_config.json", said=whole.exists())
+    _prefix_space(settings, pre_tokenizer, folder / "tokenizer_config.json", said="pre_tokenizer" in values)
     added = _added(folder, values, settings, vocabulary)
     for id, special in enumerate(SPECIAL_TOKENS):
         other = next((piece for piece, own in vocabulary.items() if own == id), special)

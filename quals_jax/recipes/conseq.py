@@ -29,7 +29,7 @@ from quals_jax.qagen import QAGen
 from quals_jax.quals import Quals
 from quals_jax.recipes import likelihood, steps
 from quals_jax.recipes.config import KINDS, ConseqConfig
-from quals_jax.recipes.documents import Documents
+from quals_jax.recipes.documents import Documents, scores_of
 from quals_jax.recipes.evaluation import System, evaluate
 from quals_jax.report.score_plot import plot_scores
 from quals_jax.summarizer import Conventions, Summarizer, described
@@ -144,12 +144,12 @@ def score(config: ConseqConfig, folder: Path, candidates: Path, say: Callable[[s
 
 
 def quals_scores(quals: Quals, rows: list[dict]) -> list[dict]:
-    """QUALS of candidates and reference of every row; a document is encoded once for all of them."""
-    from quals_jax.reranking import score_candidates
-
+    """QUALS of candidates and reference of every row; a document is encoded once for all of them. None of a blank document."""
     texts = [[*row["candidates"], row["reference"]] for row in rows]
-    scores = score_candidates(quals, [row["document"] for row in rows], texts)
-    return [{"candidate_scores": list(own[:-1]), "reference_score": own[-1]} for own in scores]
+    documents = [row["document"] for row, own in zip(rows, texts, strict=True) for _ in own]
+    scores = iter(scores_of(quals, documents, [text for own in texts for text in own]))
+    listed = [[next(scores) for _ in own] for own in texts]
+    return [{"candidate_scores": own[:-1], "reference_score": own[-1]} for own in listed]
 
 
 def rouge_scores(rows: list[dict], pool=None) -> list[dict]:

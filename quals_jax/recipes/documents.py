@@ -70,3 +70,16 @@ class Documents(Sequence):
             for text in (row.document, row.reference):
                 digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
         return digest.hexdigest()
+
+
+def scores_of(metric, documents: Sequence[str], summaries: Sequence[str], references=None) -> list[float | None]:
+    """The metric's score of every summary; None also where the document is blank, as a few are in public sets: that ends no run of
+    hours."""
+    there = [place for place, document in enumerate(documents) if document.strip()]
+    lists = [documents, summaries] + ([] if references is None else [references])
+    found: list[float | None] = [None] * len(documents)
+    if there:
+        scored = metric.score(*([values[place] for place in there] for values in lists))
+        for place, score in zip(there, scored, strict=True):
+            found[place] = getattr(score, "quals", score)
+    return found

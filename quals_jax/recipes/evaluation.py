@@ -9,6 +9,7 @@ from pathlib import Path
 
 from quals_jax.metrics import Metric, compared_with
 from quals_jax.recipes import steps
+from quals_jax.recipes.documents import scores_of
 
 METRICS = {  # name in the rows -> (title, factor); of others, those of --metric, the name is the title
     "rouge1": ("ROUGE-1", 100),
@@ -86,11 +87,11 @@ def _evaluate_one(path: Path, write: Callable, inputs: dict, documents, quals, m
         summaries = write(own)
         overlaps = rouge([row.reference for row in own], summaries)
         texts, references = [row.document for row in own], [row.reference for row in own]
-        scored = quals.score(texts, summaries)
-        further = {name: metric.score(texts, summaries, references) for name, metric in metrics.items()}
+        scored = scores_of(quals, texts, summaries)
+        further = {name: scores_of(metric, texts, summaries, references) for name, metric in metrics.items()}
         made = []
-        for place, (row, summary, overlap, result) in enumerate(zip(own, summaries, overlaps, scored, strict=True)):
-            made.append({"id": row.id, "summary": summary, "quals": result.quals, **asdict(overlap)})
+        for place, (row, summary, overlap, score) in enumerate(zip(own, summaries, overlaps, scored, strict=True)):
+            made.append({"id": row.id, "summary": summary, "quals": score, **asdict(overlap)})
             made[-1] |= {name: scores[place] for name, scores in further.items()}
             if row.story is not None:
                 made[-1] |= facts(check(row.story, summary))
@@ -127,7 +128,11 @@ def _writer(system: System, quals, search, tokenizer, dtype, batch_size) -> tupl
 
     def by_choice(rows):
         texts = [row.document for row in rows]
-        return [choice.summary for choice in rerank(quals, texts, summarizer.beams(texts))]
+        beams = summarizer.beams(texts)
+        there = [place for place, text in enumerate(texts) if text.strip()]
+        chosen = rerank(quals, [texts[place] for place in there], [beams[place] for place in there])
+        best = dict(zip(there, chosen, strict=True))
+        return [best[place].summary if place in best else own[0] for place, own in enumerate(beams)]
 
     settings = asdict(summarizer.search)
     made_by = {"model": summarizer.fingerprint, "best_of": system.best_of, "dtype": dtype, "settings": settings}
