@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from quals_jax.quals import Quals, QualsResult
 
 SHOWN_IN_NOTEBOOK = 5
+SENTENCE_ROWS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,21 +96,26 @@ class CorpusResult:
             rows.append(plain | asked)
         return pandas.DataFrame(rows).set_index("id") if rows else pandas.DataFrame()
 
-    def save_report(self, path: str | Path, *, rows: int = 2000) -> None:
+    def save_report(self, path: str | Path, *, rows: int = 2000, sentence_rows: int = SENTENCE_ROWS) -> None:
         """Writes the HTML report, one page without a network, to a path or a URL; the worst `rows` summaries are in it.
+
+        For the worst `sentence_rows` the model reads the documents once more, sentence by sentence, to say where to look; 0 saves
+        that time.
 
         Raises:
             OSError: if the page cannot be written. ValueError: if it cannot be sent to its URL.
         """
         if is_url(path):
             reach(str(path))
-            self.save_report(local_name(str(path)), rows=rows)
+            self.save_report(local_name(str(path)), rows=rows, sentence_rows=sentence_rows)
             return send(local_name(str(path)), str(path))
         strangers = Strangers()
         for row in self.rows() if self.quals.qagen.only_gazette else ():
             strangers.add_row(row)
         note = strangers.note("load another model")
-        write_quals_report(Path(path), self.rows(), self.quals, shown=rows, notes=[note] if note else [])
+        write_quals_report(
+            Path(path), self.rows(), self.quals, shown=rows, sentence_rows=sentence_rows, notes=[note] if note else []
+        )
 
     def rows(self) -> list[dict]:
         """The results as the rows of `score.py`'s output; ids are numbers from 0."""
@@ -193,11 +199,12 @@ def score_corpus(
 
 def write_quals_report(
     path: Path, rows: Path | Sequence[dict], quals: Quals, *, shown: int = 2000, group_by: str | None = None,
-    notes: Sequence[str] = (), insist: bool = False,
+    notes: Sequence[str] = (), insist: bool = False, sentence_rows: int = SENTENCE_ROWS,
 ) -> None:  # fmt: skip
     """The report about rows that `quals` scored: it knows the tokens' texts, the reference scores, and where to look in a document.
 
     notes: what must be said at the top. insist: marks words also where the model knows nothing of such texts.
+    sentence_rows: in so many rows, the worst, the document is read once more, sentence by sentence.
 
     Raises:
         OSError: if the page cannot be written.
@@ -215,7 +222,8 @@ def write_quals_report(
         shown=shown,
         group_by=group_by,
         reference_scores=quals.reference_scores,
-        sentences=sentences_for_report(quals.qagen),
+        sentences=sentences_for_report(quals.qagen) if sentence_rows else None,
+        sentence_rows=sentence_rows,
         notes=notes,
         outside=row_is_outside if quals.qagen.only_gazette and not insist else None,
     )

@@ -39,14 +39,19 @@ def commands(page):
         )
         if not found:
             continue
-        try:
-            words = shlex.split(found["rest"].strip().strip("'\")"), comments=True)
-        except ValueError:
-            words = found["rest"].split()
+        words = split(found["rest"].strip())
         name = found["file"] or (words.pop(0) if words else "")
         if name in ("NAME", "COMMAND", "...", ""):
             continue
         yield name, words
+
+
+def split(line):
+    """The words of a command; one that stands within quotes brings the last of them with it."""
+    for text in (line, line.strip("'\")")):
+        with contextlib.suppress(ValueError):
+            return shlex.split(text, comments=True)
+    return line.split()
 
 
 @names
@@ -130,6 +135,23 @@ def test_the_library_page_runs_as_it_is_pasted(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().out.splitlines()
     assert float(said[0].split()[0]) == pytest.approx(space["corpus"].mean)
     assert space["scores"]["scores"] == [result.quals for result in space["corpus"].results]
+
+
+def test_short_commands_of_the_first_page_run(capsys, monkeypatch):
+    """The one that scores two texts given by hand, and every one that asks for help, as they are typed."""
+    asked = [(name, words) for name, words in commands(ROOT / "README.md") if words == ["--help"]]
+    assert len(asked) >= 3
+    for name, words in asked:
+        with pytest.raises(SystemExit, match="0"):
+            importlib.import_module(f"quals_jax.commands.{name}").main(words)
+        assert capsys.readouterr().out.startswith("usage: ")
+    ((name, words),) = [found for found in commands(ROOT / "README.md") if "--document" in found[1]]
+    texts = iter(["Marlen Tolvik beat Dara Brenmor on points.", "Marlen Tolvik won on points."])
+    words = [next(texts) if word == "..." else word for word in words]
+    assert importlib.import_module(f"quals_jax.commands.{name}").main(words) == 0
+    said = capsys.readouterr()
+    row = json.loads(said.out)
+    assert row["summary"].startswith("Marlen") and "QUALS = " in said.err
 
 
 def test_every_public_name_is_in_the_reference():

@@ -248,7 +248,10 @@ def _conclude(options, quals, ledger, *, counted: bool) -> None:
 
         page = local_name(options.report) if is_url(options.report) else Path(options.report)
         try:
-            write_quals_report(page, ledger.output, quals, shown=options.report_rows, notes=notes, insist=options.force)
+            write_quals_report(
+                page, ledger.output, quals, shown=options.report_rows, notes=notes, insist=options.force,
+                sentence_rows=options.report_sentences,
+            )  # fmt: skip
         except OSError as error:
             raise UserError(f"{options.report}: cannot be written ({error.strerror or error})") from None
         if is_url(options.report):

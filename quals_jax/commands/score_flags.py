@@ -17,6 +17,7 @@ LIMITS = {
     "block_rows": (1, 1_000_000),
     "max_pairs": (0, 1_000_000),
     "report_rows": (1, 1_000_000),
+    "report_sentences": (0, 1_000_000),
 }
 STRONGEST = 1e6
 DESCRIPTION = "Scores summaries against their documents with QUALS. Near 0: the document supports the summary; far below 0: it does not."
@@ -49,6 +50,8 @@ def parser() -> Parser:
     add("--output", metavar="FILE", help="JSONL, a path or a URL; without it the rows go to standard output")
     add("--report", metavar="FILE", help="an HTML page to look at the results; needs --output")
     add("--report_rows", type=int, default=2000, help="rows that the page holds, the worst (2000)")
+    told = "rows, the worst, whose documents are read once more to mark where to look; 0: none (20)"
+    add("--report_sentences", type=int, default=20, metavar="N", help=told)
     add("--overwrite", action="store_true", help="start afresh even if the output is there")
     add(
         "--shard",
