@@ -35,7 +35,7 @@ $(RAY): $(TEST)
 
 score: $(SETUP)
 	$(BIN)/python score.py --input examples/gazette.jsonl --output out/scores.jsonl --report out/report.html --overwrite
-	$(BIN)/python examples/check_mean.py README.md out/scores.jsonl
+	@$(BIN)/python examples/check_mean.py README.md out/scores.jsonl
 
 test: $(TEST)
 	OPTIMIZED=1 PLATFORM=$(PLATFORM) $(BIN)/python -m pytest --ignore tests/soak -m golden

@@ -2,7 +2,7 @@
 
 import sys
 
-from quals_jax.commands.score import main
+from quals_jax.__main__ import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(["score", *sys.argv[1:]]))

@@ -7,16 +7,25 @@ import importlib.util
 import sys
 import warnings
 
+from quals_jax import __version__
 from quals_jax.commands import COMMANDS
-from quals_jax.commands.errors import UserError, fail
+from quals_jax.commands.errors import fail
+from quals_jax.commands.manners import as_process, open_streams
 
 
-def run() -> int:
-    name, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
+def run(arguments: list[str] | None = None) -> int:
+    """Runs the command that the arguments (those of the process) name; the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    name, arguments = (arguments[0].replace("-", "_"), arguments[1:]) if arguments else ("__help", [])
     there = {known: text for known, text in COMMANDS.items() if importlib.util.find_spec(f"quals_jax.commands.{known}")}
-    if name in ("-h", "--help"):
-        print("usage: python -m quals_jax COMMAND ...\n")
+    if name in ("_h", "__help", "__version"):
+        open_streams()
+        if name == "__version":
+            print(f"quals_jax {__version__}")
+            return 0
+        print("usage: python -m quals_jax COMMAND ...  (or quals-jax COMMAND ...)\n")
         print("\n".join(f"  {known:18} {text}" for known, text in there.items()))
+        print("\nEvery command has --help.")
         return 0
     if name not in there:
         import difflib
@@ -27,10 +36,16 @@ def run() -> int:
             + (f"; did you mean {close[0]}?" if close else "; run it without a name for the list")
         )
     warnings.formatwarning = lambda message, *_, **__: f"note: {message}\n"  # where it was said is nothing to a user
-    try:
-        return importlib.import_module(f"quals_jax.commands.{name}").main(arguments) or 0
-    except UserError as error:
-        fail(error)
+    main = importlib.import_module(f"quals_jax.commands.{name}").main
+    return as_process(main, arguments, name=name, goes_on=_goes_on(name, arguments))
+
+
+def _goes_on(name: str, arguments: list[str]) -> bool:
+    """Whether the same command takes its work up where it was interrupted."""
+    given = {argument.partition("=")[0] for argument in arguments}
+    return name in ("train", "evaluate") or (
+        name in ("score", "rerank") and "--output" in given and "-" not in arguments
+    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from commands.test_score_in_process import FakeQuals, Killed, kill_after, lines, refused, run  # noqa: F401 - run is a fixture
+from commands.test_score_in_process import Killed, kill_after, lines, refused
+from fake_quals import FakeQuals, run  # noqa: F401 - run is a fixture
 
 from quals_jax.commands import rerank
 from quals_jax.commands.compare import main as compare

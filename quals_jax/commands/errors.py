@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import difflib
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from quals_jax import __version__
 from quals_jax.errors import UserError, out_of_memory
 from quals_jax.remote import as_url, is_url
 
@@ -16,22 +18,61 @@ __all__ = ["Parser", "UserError", "close_standard_output", "fail", "out_of_memor
 
 
 class Parser(argparse.ArgumentParser):
-    """Flags, of which a bad one is told in one line and status 2. Abbreviations are refused: a typo must fail."""
+    """Flags, of which a bad one is told in one line and status 2. Abbreviations are refused: a typo must fail.
+
+    Hyphens in a flag's name are underscores. A negative number may follow its flag however it is written (-1e-3 too).
+    """
 
     def __init__(self, **settings):
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
+        self.add_argument("--version", action="version", version=f"quals_jax {__version__}")
 
-    def parse_known_args(self, *arguments, **named):
+    def parse_known_args(self, args=None, namespace=None):
         """As always; a URL for a path is refused: it would become a folder of that name on this disk."""
-        options, others = super().parse_known_args(*arguments, **named)
+        options, others = super().parse_known_args(
+            self._spelled(sys.argv[1:] if args is None else list(args)), namespace
+        )
         for name, value in vars(options).items():
             for path in value if isinstance(value, list) else [value]:
                 if isinstance(path, Path) and is_url(path):
                     self.error(f"{name} is {as_url(path)}, a URL; only a path on this machine is taken there")
         return options, others
 
+    def parse_args(self, args=None, namespace=None):
+        """As always; of an unknown flag the nearest that exists is named."""
+        options, others = self.parse_known_args(args, namespace)
+        if others:
+            near = difflib.get_close_matches(others[0].partition("=")[0], self._option_string_actions, 1)
+            self.error(f"unrecognized arguments: {' '.join(others)}" + (f"; did you mean {near[0]}?" if near else ""))
+        return options
+
+    def _spelled(self, arguments: list[str]) -> list[str]:
+        """The arguments with flags in our spelling, and numbers tied to their flags."""
+        spelled: list[str] = []
+        for place, argument in enumerate(arguments):
+            if argument == "--":
+                return spelled + arguments[place:]
+            name, equals, value = argument.partition("=")
+            ours = f"--{name[2:].replace('-', '_')}"
+            if name.startswith("--") and ours in self._option_string_actions:
+                argument = ours + equals + value
+            before = self._option_string_actions.get(spelled[-1]) if spelled else None
+            if before is not None and before.type in (int, float) and before.nargs is None and _is_number(argument):
+                spelled[-1] += f"={argument}"
+            else:
+                spelled.append(argument)
+        return spelled
+
     def error(self, message: str):
         fail(f"{self.prog}: {message}")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def fail(message: str):

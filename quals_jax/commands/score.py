@@ -14,12 +14,13 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from quals_jax.commands.errors import UserError, close_standard_output, fail, out_of_memory, standard_output
+from quals_jax.commands.errors import UserError, standard_output
+from quals_jax.commands.manners import open_streams, politely
 from quals_jax.commands.score_flags import check, parser, shard_of
-from quals_jax.remote import RemoteError, is_url, local_name, send
+from quals_jax.remote import is_url, local_name, send
 from quals_jax.scoring.blocks import Block, RowSource, read_blocks, run_blocks
-from quals_jax.scoring.output import as_line, output_rows, score_block
-from quals_jax.scoring.remote_output import bring, publish
+from quals_jax.scoring.output import as_line, carried, output_rows, score_block
+from quals_jax.scoring.remote_output import bring, publish, write_json
 from quals_jax.world import ONLY_GAZETTE, OutsideWorldWarning, Strangers
 
 FILES = ("input", "documents", "summaries")
@@ -27,37 +28,17 @@ FILES = ("input", "documents", "summaries")
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; the exit status."""
-    _open_streams()
+    open_streams()  # --help is printed too
     options = parser().parse_args(arguments)
-    try:
+
+    def command(_) -> int:
         check(options)
         return score(options)
-    except (UserError, RemoteError) as error:
-        fail(error)
-    except KeyboardInterrupt:
-        goes_on = options.output and not _piped(options)
-        print("interrupted" + ("; the same command goes on from there" if goes_on else ""), file=sys.stderr)
-        return 128 + signal.SIGINT
-    except BrokenPipeError:  # whoever read our output has seen enough
-        close_standard_output()
-        return 0
-    except OSError as error:
-        fail(f"{error.filename or 'score.py'}: {error.strerror or error}")
-    except (MemoryError, RuntimeError) as error:
-        if not out_of_memory(error):
-            raise
-        fail(
-            f"--batch_size {options.batch_size}: memory does not hold so many rows at once; take fewer (--overwrite starts afresh)"
-        )
 
-
-def _open_streams() -> None:
-    """Both are UTF-8, whatever the locale; and there, even where whoever started us has closed them."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process
-        if hasattr(getattr(sys, name), "reconfigure"):
-            getattr(sys, name).reconfigure(encoding="utf-8", errors="backslashreplace")
+    no_room = f"--batch_size {options.batch_size}: memory does not hold so many rows at once; take fewer (--overwrite starts afresh)"
+    return politely(
+        command, arguments, name="score.py", no_room=no_room, goes_on=bool(options.output) and not _piped(options)
+    )
 
 
 def score(options) -> int:
@@ -75,6 +56,8 @@ def score(options) -> int:
     source = RowSource(**{field.name: getattr(options, field.name) for field in dataclasses.fields(RowSource)})
     blocks = read_blocks(source, shard, seen)
     first = next(blocks, None)  # before anything is loaded: an error in it shows at once
+    if first is not None:
+        _require_group(options.group_by, first)
     prepare(options.verbose)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -85,6 +68,13 @@ def score(options) -> int:
     if options.output:
         return _to_file(options, quals, blocks, stamps, seen)
     return _to_standard_output(options, quals, blocks)
+
+
+def _require_group(field: str | None, block: Block) -> None:
+    """Finds before the work a field that is misspelt."""
+    has = {"id": None} | {name: None for row in block.rows for name in carried(row)}
+    if field and block.rows and field not in {*has, "summary_index", "truncated", "summary_truncated"}:
+        raise UserError(f"--group_by {field}: the rows have no such field; they have {', '.join(map(repr, has))}")
 
 
 def find_shard(options) -> tuple[int, int]:
@@ -108,6 +98,9 @@ def find_shard(options) -> tuple[int, int]:
             options.shard = f"{jax.process_index()}/{jax.process_count()}"
             options.output = f"{options.output}.{options.shard.replace('/', '-of-')}"
             options.report = options.report and f"{options.report}.{options.shard.replace('/', '-of-')}.html"
+            options.summary_json = (
+                options.summary_json and f"{options.summary_json}.{options.shard.replace('/', '-of-')}"
+            )
     return shard_of(options.shard)
 
 
@@ -189,8 +182,7 @@ def _to_file(options, quals, blocks, stamps: dict, seen) -> int:
             ledger.finish(seen.hexdigest() if seen else "")
     if options.sent_to:
         publish(ledger.output, options.sent_to)
-    _conclude(options, quals, ledger, counted=progress.rows > 0)
-    return 0
+    return _conclude(options, quals, ledger, counted=progress.rows > 0)
 
 
 def _share(block: Block | None) -> float | None:
@@ -216,31 +208,35 @@ def _to_standard_output(options, quals, blocks) -> int:
     from quals_jax.scoring.progress import Progress
     from quals_jax.scoring.table import Summary
 
-    summary, skipped = Summary(_strangers(quals)), []
+    summary, skipped = Summary(_strangers(quals), options.group_by), []
     progress = Progress(verbose=options.verbose)
 
     def write(block: Block, results: list) -> None:
         written = output_rows(quals, block, results, insist=options.force)
         with standard_output():
             for row in written:
-                print(as_line(row))
+                if not options.quiet:
+                    print(as_line(row))
                 summary.add(row)
         skipped.extend(block.skipped)
         progress.add(len(block.rows), sum(row["num_pairs"] for row in written), _share(block))
 
     run_blocks(blocks, lambda block: score_block(quals, block), write, lambda: False)
     progress.close()
-    for line in summary.lines(quals.signature, skipped=len(skipped), notes=_notes(options, summary, skipped)):
-        print(line, file=sys.stderr)
-    return 0
+    if options.quiet:
+        _print_mean(summary)
+    else:
+        for line in summary.lines(quals.signature, skipped=len(skipped), notes=_notes(options, summary, skipped)):
+            print(line, file=sys.stderr)
+    return _told(options, summary, quals, len(skipped))
 
 
-def _conclude(options, quals, ledger, *, counted: bool) -> None:
-    """The table, and the report."""
+def _conclude(options, quals, ledger, *, counted: bool) -> int:
+    """The table, the report and the summary; the exit status."""
     from quals_jax.scoring.table import Summary
 
     with open(ledger.output, encoding="utf-8", newline="\n") as lines:
-        summary = Summary.of_lines(lines, _strangers(quals))
+        summary = Summary.of_lines(lines, _strangers(quals), options.group_by)
     notes = _notes(options, summary, [])
     table = summary.lines(quals.signature, skipped=ledger.skipped, notes=notes + _skipped(ledger.messages))
     if options.report:
@@ -249,8 +245,8 @@ def _conclude(options, quals, ledger, *, counted: bool) -> None:
         page = local_name(options.report) if is_url(options.report) else Path(options.report)
         try:
             write_quals_report(
-                page, ledger.output, quals, shown=options.report_rows, notes=notes, insist=options.force,
-                sentence_rows=options.report_sentences,
+                page, ledger.output, quals, shown=options.report_rows, group_by=options.group_by, notes=notes,
+                insist=options.force, sentence_rows=options.report_sentences,
             )  # fmt: skip
         except OSError as error:
             raise UserError(f"{options.report}: cannot be written ({error.strerror or error})") from None
@@ -259,8 +255,35 @@ def _conclude(options, quals, ledger, *, counted: bool) -> None:
         table.insert(-2, f"report         {options.report}")
     if options.verbose and counted:
         table.insert(-2, f"padding        {quals.qagen.padding:.1%} of the documents' positions")
+    if options.quiet:
+        _print_mean(summary)
+    else:
+        with standard_output():
+            print("\n".join(table))
+    return _told(options, summary, quals, ledger.skipped)
+
+
+def _print_mean(summary) -> None:
+    """The mean alone; and on standard error what must not be left unsaid."""
+    if summary.strangers and (note := summary.strangers.note("name a model that knows such texts with --model")):
+        print(f"note: {note}", file=sys.stderr)
     with standard_output():
-        print("\n".join(table))
+        print("none" if summary.mean is None else summary.mean)
+
+
+def _told(options, summary, quals, skipped: int) -> int:
+    """Writes the summary as JSON; the exit status, 1 where the mean is below the threshold."""
+    if options.summary_json:
+        write_json(options.summary_json, summary.to_dict(quals.signature, skipped=skipped))
+    if options.fail_below is None:
+        return 0
+    if summary.mean is None:
+        print(f"no summary has a score, and --fail_below is {options.fail_below:g}", file=sys.stderr)
+    elif summary.mean < options.fail_below:
+        print(f"the mean is {summary.mean:.4f}, below --fail_below {options.fail_below:g}", file=sys.stderr)
+    else:
+        return 0
+    return 1
 
 
 def _strangers(quals) -> Strangers | None:

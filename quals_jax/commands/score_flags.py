@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -52,6 +53,10 @@ def parser() -> Parser:
     add("--report_rows", type=int, default=2000, help="rows that the page holds, the worst (2000)")
     told = "rows, the worst, whose documents are read once more to mark where to look; 0: none (20)"
     add("--report_sentences", type=int, default=20, metavar="N", help=told)
+    add("--summary_json", metavar="FILE", help="mean, interval and counts as one JSON object")
+    add("--group_by", metavar="FIELD", help="means by the values of this field, in table, report and --summary_json")
+    add("--fail_below", type=float, metavar="X", help="end with status 1 where the mean is below X, or there is none")
+    add("--quiet", action="store_true", help="standard output is the mean alone, one number")
     add("--overwrite", action="store_true", help="start afresh even if the output is there")
     add(
         "--shard",
@@ -115,37 +120,51 @@ def check(options) -> None:
     for name in ("report", "shard", "distributed"):
         if getattr(options, name) and not options.output:
             raise UserError(f"--{name} needs --output")
+    if options.fail_below is not None and not math.isfinite(options.fail_below):
+        raise UserError(f"--fail_below is {options.fail_below}; it must be a number")
     _check_files(options)
 
 
 def _check_files(options) -> None:
     """No file is both read and written; and a report that could not be written is found before hours of work."""
     read = [name for name in ("input", "documents", "summaries", "model") if getattr(options, name)]
+    pages = [name for name in ("report", "summary_json") if getattr(options, name)]
     if options.output:
         refuse_special(Path(options.output))
     for ending in ENDINGS if options.output else ():
         own = options.output + ending
-        for other in [*read, "report"] if options.report else read:
+        for other in [*read, *pages]:
             if _same(own, getattr(options, other)):
                 raise UserError(f"--{other} is {own}, which --output writes; name another file")
-    for other in read if options.report else ():
-        if _same(options.report, getattr(options, other)):
-            raise UserError(f"--report and --{other} are the same file, {options.report}")
-    for place in (options.output, options.report):
+    for page in pages:
+        for other in [*read, *(name for name in pages if name < page)]:
+            if _same(getattr(options, page), getattr(options, other)):
+                raise UserError(f"--{page} and --{other} are the same file, {getattr(options, page)}")
+    for place in (options.output, options.report, options.summary_json):
         if is_url(place):
             try:
                 reach(place)
             except RemoteError as error:
                 raise UserError(error) from None
-    if options.report and not is_url(options.report):
-        folder = os.path.dirname(options.report) or "."
-        nearest = folder
-        while not os.path.exists(nearest):
-            nearest = os.path.dirname(nearest) or "."
-        if os.path.isdir(options.report):
-            raise UserError(f"{options.report}: is a folder; name a file for --report")
-        if not os.path.isdir(nearest) or not os.access(nearest, os.W_OK):
-            raise UserError(f"{options.report}: cannot be written there")
+    for page in pages:
+        path = getattr(options, page)
+        if not is_url(path):
+            refuse_unwritable(path, page)
+
+
+def refuse_unwritable(path: str, flag: str) -> None:
+    """Finds before the work what could not be written after it.
+
+    Raises:
+        UserError: if the path is a folder, or its folder is not ours to write in.
+    """
+    nearest = os.path.dirname(path) or "."
+    while not os.path.exists(nearest):
+        nearest = os.path.dirname(nearest) or "."
+    if os.path.isdir(path):
+        raise UserError(f"{path}: is a folder; name a file for --{flag}")
+    if not os.path.isdir(nearest) or not os.access(nearest, os.W_OK):
+        raise UserError(f"{path}: cannot be written there")
 
 
 def _same(one: str, other: str) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import os
 import sys
 import traceback
 from pathlib import Path
 
+from quals_jax import __version__
 from quals_jax.commands.errors import out_of_memory
+from quals_jax.commands.manners import about_the_machine
 from quals_jax.shipped import shipped
 
 HELP = "train a QAGen, or a summarizer by likelihood or by ConSeq"
@@ -19,7 +20,7 @@ Trains what the configuration describes, and writes the result as a Hugging Face
 Started again with the same arguments it goes on from the last checkpoint in DIR.
 
   --config FILE          a Python file whose get_config() returns a TrainConfig (quals_jax/training/config.py), or a
-                         ConseqConfig for the whole recipe of ConSeq (quals_jax/commands/conseq_config.py)
+                         ConseqConfig for the whole recipe of ConSeq (quals_jax/recipes/config.py)
   --config.PATH=VALUE    changes a field, for example --config.optimizer.learning_rate=1e-5
   --workdir DIR          checkpoints, metrics.jsonl and the result
   --export best|last     writes DIR/model from that checkpoint, without training
@@ -46,8 +47,11 @@ def main(arguments: list[str]) -> int:
     if not arguments or {"-h", "--help"} & set(arguments):
         print(USAGE, end="")
         return 0 if arguments else 2
+    if "--version" in arguments:
+        print(f"quals_jax {__version__}")
+        return 0
     try:
-        config, options = parse(arguments)
+        config, options = parse([_spelled(argument) for argument in arguments])
         return _run(config, options)
     except Exception as error:
         if isinstance(error, ValueError) or _users(error):
@@ -55,6 +59,9 @@ def main(arguments: list[str]) -> int:
             return _leave(2)
         if out_of_memory(error):
             print(f"train.py: {NO_ROOM}", file=sys.stderr)
+            return _leave(2)
+        if line := about_the_machine(error):
+            print(f"train.py: {line}", file=sys.stderr)
             return _leave(2)
         traceback.print_exc()
         return _leave(1)
@@ -176,6 +183,12 @@ def parse(arguments: list[str]):
     return config, values
 
 
+def _spelled(argument: str) -> str:
+    """A flag with underscores for the hyphens of its name."""
+    name, equals, value = argument.partition("=")
+    return f"--{name[2:].replace('-', '_')}{equals}{value}" if name.startswith("--") else argument
+
+
 def _with_shipped_config(arguments: list[str]) -> list[str]:
     """The arguments with the path of a configuration that came with the package, where `configs/NAME.py` is no file here."""
     arguments = list(arguments)
@@ -236,8 +249,3 @@ def _paths(config, prefix: str = ""):
 def _users(error: Exception) -> bool:
     """Whether an error of the system's comes of what the user asked for: a path, or a full disk."""
     return isinstance(error, OSError) and error.errno is not None
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.exit(main(sys.argv[1:]))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from quals_jax.errors import UserError
-from quals_jax.remote import fetch, local_name, open_binary, send, size
+from quals_jax.remote import fetch, is_url, local_name, open_binary, send, size
 
 RECORD = ".run.json"
 
@@ -43,3 +44,19 @@ def publish(local: Path, url: str) -> None:
         send(record, url + RECORD)
     except ValueError as error:
         raise UserError(f"{error}; the output is in {local}, and the same command sends it again") from None
+
+
+def write_json(place: str, values: dict) -> None:
+    """Writes an object as JSON to a path or a URL.
+
+    Raises:
+        UserError: if it cannot be written; RemoteError: if it cannot be sent.
+    """
+    path = local_name(place) if is_url(place) else Path(place)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values, ensure_ascii=False, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{place}: cannot be written ({error.strerror or error})") from None
+    if is_url(place):
+        send(path, place)

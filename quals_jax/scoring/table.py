@@ -7,6 +7,7 @@ import json
 from array import array
 from collections.abc import Iterable
 
+from quals_jax.scoring.groups import Groups, mean_of
 from quals_jax.statistics import interval_of_mean
 from quals_jax.world import Strangers
 
@@ -15,9 +16,11 @@ WIDTH = 100
 
 
 class Summary:
-    """What the rows of an output add up to. `strangers` counts those that the model knows nothing of, if there can be such."""
+    """What the rows of an output add up to. `strangers` counts those that the model knows nothing of, if there can be such;
+    `group_by` names a field whose values are compared."""
 
-    def __init__(self, strangers: Strangers | None = None):
+    def __init__(self, strangers: Strangers | None = None, group_by: str | None = None):
+        self.groups = Groups(group_by) if group_by else None
         self.scores, self.strangers = array("d"), strangers
         self.without_pairs = self.truncated = self.summary_truncated = self.longer_than_document = self.answers = 0
         self._worst: list = []
@@ -30,6 +33,8 @@ class Summary:
         self.summary_truncated += row.get("summary_truncated", False)  # not in outputs of the first version
         if self.strangers:
             self.strangers.add_row(row)
+        if self.groups:
+            self.groups.add(row)
         self.longer_than_document += len(row["summary"]) > len(row["document"])
         self.answers += row["num_pairs"]
         if row["quals"] is None:
@@ -51,8 +56,8 @@ class Summary:
             heapq.heappop(self._worst)
 
     @classmethod
-    def of_lines(cls, lines: Iterable[str], strangers: Strangers | None = None) -> Summary:
-        summary = cls(strangers)
+    def of_lines(cls, lines: Iterable[str], strangers: Strangers | None = None, group_by: str | None = None) -> Summary:
+        summary = cls(strangers, group_by)
         for line in lines:
             summary.add(json.loads(line))
         return summary
@@ -60,6 +65,22 @@ class Summary:
     @property
     def mean(self) -> float | None:
         return sum(self.scores) / len(self.scores) if self.scores else None
+
+    def to_dict(self, signature: str, *, skipped: int = 0) -> dict:
+        """The object of `--summary_json`.
+
+        Raises:
+            UserError: if no row has the field of `group_by`.
+        """
+        return {
+            **mean_of(self.scores),
+            "without_pairs": self.without_pairs,
+            "truncated": self.truncated,
+            "summary_truncated": self.summary_truncated,
+            "skipped": skipped,
+            "signature": signature,
+            "groups": self.groups.to_dict() if self.groups else {},
+        }
 
     def lines(self, signature: str, *, skipped: int = 0, notes: Iterable[str] = ()) -> list[str]:
         """The table, and as its last line the mean with its signature."""
@@ -72,10 +93,12 @@ class Summary:
         if skipped:
             lines.append(f"skipped rows   {skipped}: see --on_error")
         if self.scores:
-            low, high = interval_of_mean(self.scores)
-            lines.append(
-                f"mean           {self.mean:.3f}, 95% interval {low:.3f} to {high:.3f} (near 0: supported, far below: not)"
-            )
+            interval = ""
+            if len(self.scores) > 1:  # of one there is none
+                low, high = interval_of_mean(self.scores)
+                interval = f", 95% interval {low:.3f} to {high:.3f}"
+            lines.append(f"mean           {self.mean:.3f}{interval} (near 0: supported, far below: not)")
+            lines += self.groups.lines() if self.groups else []
             lines += ["", "worst summaries, each with its worst question"]
             for loss, _, id, text, question, answer, score in sorted(self._worst, reverse=True):
                 lines.append(f"  {-loss:7.3f}  {_short(id, 28)}  {_short(text, WIDTH)}")
@@ -85,7 +108,8 @@ class Summary:
         if total and not self.answers:
             notes = [
                 *notes,
-                "no pair could be used: is the model a QAGen, and does its connector fit? (a summarizer writes no questions)",
+                "no pair could be used: is the model a QAGen, and trained enough? (a summarizer, or a model that has hardly learnt,"
+                " writes no questions whose answers stand in the summary)",
             ]
         lines += ["", *(f"note: {note}" for note in notes)] if notes else [""]
         mean = "none" if self.mean is None else f"{self.mean:.3f}"

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fake_quals import run  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 
 import pytest
-from commands.test_score_in_process import FakeQuals, lines, refused, run  # noqa: F401 - run is a fixture
+from commands.test_score_in_process import lines, refused
+from fake_quals import FakeQuals, run  # noqa: F401 - run is a fixture
 
 from quals_jax.commands import distribution
 from quals_jax.commands.compare import different_settings

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commands.test_score_in_process import FLAGS, FakeQuals, lines, run  # noqa: F401 - run is a fixture
+from commands.test_score_in_process import FLAGS, lines
+from fake_quals import FakeQuals, run  # noqa: F401 - run is a fixture
 
 from quals_jax import gazette
 from quals_jax.scoring.output import OUTPUT_FIELDS

@@ -1,0 +1,146 @@
+"""How every command ends, and how flags may be written."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import quals_jax
+from quals_jax.__main__ import run as quals
+from quals_jax.commands import COMMANDS
+from quals_jax.commands.errors import Parser, UserError
+from quals_jax.commands.manners import EXTRAS, about_the_machine, politely
+
+ROOT = Path(__file__).parents[2]
+
+
+def parser():
+    parser = Parser(prog="p")
+    parser.add_argument("--num_beams", type=int)
+    parser.add_argument("--low", type=float)
+    parser.add_argument("--text")
+    parser.add_argument("file", nargs="?")
+    return parser
+
+
+def test_hyphens_are_underscores_in_names_alone():
+    options = parser().parse_args(["--num-beams", "3", "--text", "a --num-beams 4", "--low", "-1e-3"])
+    assert (options.num_beams, options.text, options.low) == (3, "a --num-beams 4", -0.001)
+    assert parser().parse_args(["--num-beams=3"]).num_beams == 3
+    assert parser().parse_args(["--", "--num-beams"]).file == "--num-beams"
+
+
+def test_a_typo_is_one_line_that_names_the_nearest(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        parser().parse_args(["--num-beam", "3"])
+    assert capsys.readouterr().err == "p: unrecognized arguments: --num-beam; did you mean --num_beams?\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["score", "--version"], ["compare", "--version"], ["train", "--version"]]
+)
+def test_every_command_says_its_version(capsys, arguments):
+    try:
+        status = quals(arguments)
+    except SystemExit as end:
+        status = end.code
+    assert status in (0, None) and capsys.readouterr().out == f"quals_jax {quals_jax.__version__}\n"
+
+
+def test_the_list_has_a_line_for_every_command(capsys):
+    assert quals([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(any(line.strip().startswith(f"{name} ") for line in lines) for name in COMMANDS)
+
+
+def raising(error):
+    def command(_):
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (UserError("a file: is bad"), "a file: is bad"),
+        (PermissionError(13, "Permission denied", "/ro/x"), "/ro/x: Permission denied"),
+        (ModuleNotFoundError("No module", name="orbax.checkpoint"), "p: needs the package orbax, which the extra 'train'"),
+        (RuntimeError("Unable to initialize backend 'cuda': none"), "p: JAX_PLATFORMS is"),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory"), "memory does not hold"),
+    ],
+)  # fmt: skip
+def test_what_can_be_mended_is_one_line(capsys, error, told):
+    with pytest.raises(SystemExit, match="2"):
+        politely(raising(error), [], name="p")
+    said = capsys.readouterr().err
+    assert said.startswith(told) and said.count("\n") == 1
+
+
+def test_what_cannot_is_raised():
+    for error in (RuntimeError("a defect"), ModuleNotFoundError("No module", name="quals_jax.nothing")):
+        with pytest.raises(type(error)):
+            politely(raising(error), [], name="p")
+        assert about_the_machine(error) is None
+
+
+def test_interrupts_and_closed_pipes_have_their_status(capsys):
+    assert politely(raising(KeyboardInterrupt()), [], name="p", goes_on=True) == 130
+    assert capsys.readouterr().err == "interrupted; the same command goes on from there\n"
+
+
+def test_extras_are_those_of_the_package():
+    import tomllib
+
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert {name for name in EXTRAS.values() if name not in ("data", "qags")} <= set(extras)
+
+
+BUSY = """
+import sys
+from quals_jax.commands.manners import as_process
+def command(_):
+    import jax, jax.numpy as jnp
+    def long(x):
+        return jax.lax.fori_loop(0, 10**9, lambda _, y: jnp.sin(y) + 1, x)
+    print("ready", flush=True)
+    if sys.argv[1] == "device":
+        jax.device_get(jax.jit(long)(jnp.zeros(1000)))  # minutes, in one call of C++
+    def swallow(x):
+        try:
+            while True:
+                pass
+        except KeyboardInterrupt:
+            while True:
+                pass
+    swallow(0)
+sys.exit(as_process(command, [], name="p", goes_on=True))
+"""
+
+
+@pytest.mark.command
+@pytest.mark.parametrize("where", ["device", "callback"])
+def test_an_interrupt_ends_what_python_cannot(where):
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUSY, where], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"JAX_PLATFORMS": "cpu"}, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.5)
+    begun = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130 and time.monotonic() - begun < 5  # 2 where the machine is quiet
+    assert error == "interrupted; the same command goes on from there\n"
+
+
+def test_a_platform_that_is_not_there_is_one_line():
+    flags = ["--document", "a document", "--summary", "a"]
+    done = subprocess.run(
+        [sys.executable, "score.py", *flags], cwd=ROOT, env=os.environ | {"JAX_PLATFORMS": "nosuch"}, capture_output=True, text=True
+    )  # fmt: skip
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "JAX_PLATFORMS is 'nosuch'" in done.stderr
