@@ -26,11 +26,11 @@ $(TRAIN): $(SETUP)
 	touch $@
 
 $(TEST): $(TRAIN)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,data,test]'
 	touch $@
 
 $(RAY): $(TEST)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,test,ray]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,data,test,ray]'
 	touch $@
 
 score: $(SETUP)
@@ -45,7 +45,7 @@ test: $(TEST)
 test-newest:
 	@command -v python3.12 >/dev/null || { echo "test-newest: there is no python3.12 here; skipped"; exit 0; }; \
 	test -x .venv-newest/bin/python || python3.12 -m venv .venv-newest; \
-	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --editable '.[train,test]' && \
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --editable '.[train,data,test]' && \
 	.venv-newest/bin/python -m pytest --ignore tests/soak
 
 lint: $(TEST)

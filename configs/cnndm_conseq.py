@@ -21,9 +21,9 @@ def get_config() -> ConseqConfig:
         label_smoothing=0.1,
         candidates=CandidateConfig(samples=6, k=50, min_length=55, max_length=140),
         scoring=ScoringConfig(qagen="out/qagen-large/model", dtype="bfloat16"),
-        evaluation=EvaluationConfig(data="tfds:cnn_dailymail#test", beams=4, min_length=55, max_length=140),
+        evaluation=EvaluationConfig(data="hf:abisee/cnn_dailymail/3.0.0#test", beams=4, min_length=55, max_length=140),
         data=DataConfig(
-            train="tfds:cnn_dailymail#train",
+            train="hf:abisee/cnn_dailymail/3.0.0#train",
             batch_size=32,
             batch_tokens=8192,
             source_buckets=(256, 512, 1024),

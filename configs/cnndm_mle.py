@@ -4,9 +4,9 @@ Source: the released launch_cnndm.py: learning rate 3e-5 from the first step, in
 dropout and attention dropout 0.1, weight decay 0.01, clipping at 0.1, 1,024 tokens x 8 GPUs, nothing accumulated;
 4 epochs. Adam is fairseq's.
 
-    python train.py --config configs/cnndm_mle.py --workdir out/cnndm-mle --config.data.folder=DIR_OF_TFDS
+    python train.py --config configs/cnndm_mle.py --workdir out/cnndm-mle
 
-Data: `cnn_dailymail` of tensorflow_datasets, prepared as array records (train.py says how). Hardware: 8 x V100 there;
+Data: `abisee/cnn_dailymail` of the Hugging Face hub, fetched by the package `datasets` (extra `data`). Hardware: 8 x V100 there;
 one GPU with 80 GB, or a TPU slice; see docs/training.md.
 """
 
@@ -22,8 +22,8 @@ def get_config() -> TrainConfig:
         keep=4,
         label_smoothing=0.1,
         data=DataConfig(
-            train="tfds:cnn_dailymail#train",
-            validation="tfds:cnn_dailymail#validation",
+            train="hf:abisee/cnn_dailymail/3.0.0#train",
+            validation="hf:abisee/cnn_dailymail/3.0.0#validation",
             validation_rows=2000,
             batch_size=32,
             batch_tokens=8192,

@@ -25,9 +25,9 @@ def get_config() -> ConseqConfig:
         label_smoothing=0.1,
         candidates=CandidateConfig(samples=6, k=50, min_length=10, max_length=60),
         scoring=ScoringConfig(qagen="out/qagen-large/model", dtype="bfloat16"),
-        evaluation=EvaluationConfig(data="tfds:xsum#test", beams=6, min_length=10, max_length=60),
+        evaluation=EvaluationConfig(data="hf:EdinburghNLP/xsum#test", beams=6, min_length=10, max_length=60),
         data=DataConfig(
-            train="tfds:xsum#train",
+            train="hf:EdinburghNLP/xsum#train",
             batch_size=128,
             batch_tokens=32_768,
             source_buckets=(256, 512, 1024),

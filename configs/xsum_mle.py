@@ -4,9 +4,9 @@ Source: the released launch_xsum.py: learning rate 3e-5 after 500 steps of warm-
 smoothing 0.1, dropout and attention dropout 0.1, weight decay 0.01, clipping at 0.1, 1,024 tokens x 8 GPUs x 4
 accumulated; 4 epochs (the candidates of ConSeq come from the checkpoint after the second). Adam is fairseq's.
 
-    python train.py --config configs/xsum_mle.py --workdir out/xsum-mle --config.data.folder=DIR_OF_TFDS
+    python train.py --config configs/xsum_mle.py --workdir out/xsum-mle
 
-Data: `xsum` of tensorflow_datasets, prepared as array records (train.py says how). Hardware: 8 x V100 there; one GPU
+Data: `EdinburghNLP/xsum` of the Hugging Face hub, fetched by the package `datasets` (extra `data`). Hardware: 8 x V100 there; one GPU
 with 80 GB as it is, or a TPU slice; see docs/training.md.
 """
 
@@ -22,8 +22,8 @@ def get_config() -> TrainConfig:
         keep=4,
         label_smoothing=0.1,
         data=DataConfig(
-            train="tfds:xsum#train",
-            validation="tfds:xsum#validation",
+            train="hf:EdinburghNLP/xsum#train",
+            validation="hf:EdinburghNLP/xsum#validation",
             validation_rows=2000,
             batch_size=128,
             batch_tokens=32_768,

@@ -9,6 +9,7 @@ import numpy as np
 
 from quals_jax import gazette
 from quals_jax.data.batching import Example, stack
+from quals_jax.data.texts import UNKNOWN
 from quals_jax.gazette import kind
 from quals_jax.tokenizer import EOS, Tokenizer
 
@@ -16,7 +17,6 @@ from quals_jax.tokenizer import EOS, Tokenizer
 # cut, as any text is that a model cannot hold. So a whole run compiles two programs.
 DOCUMENT_TOKENS, SUMMARY_TOKENS, PAIR_TOKENS = 192, 64, 20
 DOCUMENT_PAIRS, SUMMARY_PAIRS = 20, 8
-UNKNOWN = "unknown"  # the answer to what a summary does not tell; never literally in one, so the filter drops it
 SPAN_TOKENS = (5, 14)  # of the copying stage
 LISTED_VALUES = (4, 9)
 TYPES = (kind.PERSON, kind.PLACE, kind.ORGANISATION, kind.SUM, kind.NUMBER, kind.DATE, kind.CHOICE, UNKNOWN)

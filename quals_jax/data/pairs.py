@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from quals_jax.data.texts import Target, Text
+from quals_jax.data.texts import UNKNOWN, Target, Text, by_source
 
 NEWSQA_SPLITS = ("train", "dev", "test")
 
 
-def squad(path: str | Path) -> list[Text]:
-    """The paragraphs of a SQuAD v1.1 JSON file; every distinct answer text of a question makes a pair.
+def squad(path: str | Path, *, unanswerable: str = "skip") -> list[Text]:
+    """The paragraphs of a JSON file of SQuAD 1.1 or 2.0; every distinct answer text of a question makes a pair.
 
+    A question without answers, or marked `is_impossible` (its `plausible_answers` are none), is counted in
+    `Text.unanswered`, and left out ("skip") or paired with "unknown".
     fairseq: pairs are kept where the answer lies beyond the point at which the paragraph is cut.
 
     Raises:
@@ -23,18 +26,73 @@ def squad(path: str | Path) -> list[Text]:
     for number, article in enumerate(_data(path)):
         try:
             for paragraph in article["paragraphs"]:
-                targets = [pair for question in paragraph["qas"] for pair in squad_pairs(question)]
-                texts.append(Text(_text(paragraph["context"]), tuple(targets)))
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{path}: article {number} is not in the layout of SQuAD v1.1: {_reason(error)}") from None
+                questions = [(_text(own["question"]).strip(), _answers(own)) for own in paragraph["qas"]]
+                targets = [pair for own in questions for pair in with_unknown(*own, unanswerable)]
+                unanswered = sum(not answers for _, answers in questions)
+                texts.append(Text(_text(paragraph["context"]), tuple(targets), unanswered))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path}: article {number} is not in the layout of SQuAD: {_reason(error)}") from None
     return texts
 
 
-def squad_pairs(question: dict) -> list[Target]:
-    """The pairs of one question: the answers of several annotators are often the same."""
-    text = _text(question["question"]).strip()
-    answers = dict.fromkeys(_text(answer["text"]) for answer in question["answers"])
-    return [Target(text, answer) for answer in answers]
+def with_unknown(question: str, answers: Sequence[str], unanswerable: str) -> tuple[Target, ...]:
+    """The pairs of one question: the answers of several annotators are often the same. Without any it is answered with "unknown",
+    which the filter of QUALS drops, or left out (`unanswerable` is "unknown" or "skip")."""
+    if not answers and unanswerable == "unknown":
+        return (Target(question, UNKNOWN),)
+    return tuple(Target(question, answer) for answer in dict.fromkeys(answers))
+
+
+def question_lines(path: str | Path, *, unanswerable: str = "skip") -> list[Text]:
+    """A JSONL file with a question a row: `context`, `question`, and `answer` (a text; a list; null or "" for none). Questions of one
+    context come together.
+
+    Raises:
+        ValueError: naming the file, line and field of the first row that is not so.
+    """
+    texts = []
+    for number, row in json_rows(path):
+        place = f"{path}: line {number}"
+        for name in ("context", "question"):
+            if not isinstance(row.get(name), str):
+                raise ValueError(f"{place}: {name} is missing, or no text")
+        if "answer" not in row:
+            raise ValueError(f"{place}: answer is missing (null: the text does not answer the question)")
+        found = row["answer"] if isinstance(row["answer"], list) else [row["answer"]]
+        answers = [answer for answer in found if answer not in (None, "")]
+        if not all(isinstance(answer, str) for answer in answers):
+            raise ValueError(f"{place}: answer is no text")
+        targets = with_unknown(row["question"].strip(), answers, unanswerable)
+        texts.append(Text(row["context"], targets, unanswered=not answers))
+    return by_source(texts)
+
+
+def json_rows(path: str | Path) -> Iterator[tuple[int, dict]]:
+    """The rows of a JSONL file that are not blank, with the numbers of their lines.
+
+    Raises:
+        ValueError: naming the file and the line.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="\n") as file:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                try:
+                    row = json.loads(line)
+                except ValueError as error:
+                    raise ValueError(f"{path}: line {number}: cannot be read as JSON ({error})") from None
+                if not isinstance(row, dict):
+                    raise ValueError(f"{path}: line {number}: is no JSON object")
+                yield number, row
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: is not UTF-8 ({error.reason})") from None
+
+
+def _answers(question: dict) -> list[str]:
+    return [] if question.get("is_impossible") else [_text(answer["text"]) for answer in question["answers"]]
 
 
 @dataclass(frozen=True)

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from quals_jax.data.pairs import squad_pairs
+from quals_jax.data.rows import row_reader
 from quals_jax.data.texts import Target, Text
-
-# Page furniture of the BBC's site, left out of XSum's documents (filter level 1 of the released code).
-XSUM_FURNITURE = frozenset(
-    line.lower()
-    for line in (
-        "Share this with", "Email", "Facebook", "Messenger", "Twitter", "Pinterest", "WhatsApp", "LinkedIn",
-        "Copy this link", "These are external links and will open in a new window",
-    )
-)  # fmt: skip
-CNNDM_LINKS = ("READ", "CLICK HERE")  # how highlights begin that are links
-SENTENCE_ENDS = (".", "!", "?", "'", "`", '"', "\u2019", "\u201d", ")")
 
 
 class JsonLines(Sequence):
@@ -89,18 +78,29 @@ def parallel_text(sources: str | Path, targets: str | Path) -> list[Text]:
     return [Text(source, (Target(target),)) for source, target in zip(*columns, strict=True)]
 
 
+# What a row of each set has, by which it is read.
+COLUMNS = {
+    "xsum": ("document", "summary"),
+    "cnn_dailymail": ("article", "highlights"),
+    "squad": ("context", "question", "answers"),
+}
+HUB_NAMES = {"xsum": "EdinburghNLP/xsum", "cnn_dailymail": "abisee/cnn_dailymail/3.0.0", "squad": "rajpurkar/squad"}
+
+
 class PreparedSet(Sequence):
     """A split of a set that tensorflow_datasets prepared as array records, read without TensorFlow.
 
     Raises:
-        ValueError: for a set whose fields are not known, or one that must be prepared first, saying how.
+        ValueError: for a set whose fields are not known, or one that must be prepared first, saying what that needs.
     """
 
-    def __init__(self, name: str, split: str, folder: str = ""):
+    def __init__(
+        self, name: str, split: str, folder: str = "", *, clean: str = "reference", unanswerable: str = "skip"
+    ):
         known = name.replace(":", "/").split("/")[0]
-        if known not in READERS:
-            raise ValueError(f"{name!r} is no set of tensorflow_datasets that is read; known are {', '.join(READERS)}")
-        self.read = READERS[known]
+        if known not in COLUMNS:
+            raise ValueError(f"{name!r} is no set of tensorflow_datasets that is read; known are {', '.join(COLUMNS)}")
+        self.read = row_reader(COLUMNS[known], f"tfds:{name}", clean=clean, unanswerable=unanswerable)
         try:
             import tensorflow_datasets as tfds
             import tensorflow_datasets.summarization
@@ -108,51 +108,18 @@ class PreparedSet(Sequence):
             raise ValueError(f"tfds:{name} needs the package {error.name}: pip install 'quals_jax[train]'") from None
         try:
             self.rows = tfds.data_source(name, split=split, data_dir=folder or None, download=False)
-        except (NotImplementedError, OSError):  # nothing there, or not as array records
-            builder = f"tfds.builder({name!r}, data_dir={folder or None!r}, file_format='array_record')"
-            raise ValueError(
-                f"tfds:{name} is not prepared in {folder or 'the default data_dir'}; once, in Python: import"
-                f" tensorflow_datasets as tfds, tensorflow_datasets.summarization; {builder}.download_and_prepare()"
-            ) from None
         except (ValueError, AssertionError) as error:
             raise ValueError(f"tfds:{name}#{split}: {str(error).splitlines()[0]}") from None
+        except Exception:  # nothing there, not as array records, or a package missing that looks
+            archive = ", and an archive of the articles that you make by hand" if known == "xsum" else ""
+            raise ValueError(
+                f"tfds:{name} is not prepared as array records in {folder or 'the default data_dir'}; preparing it needs the"
+                f" packages tensorflow and importlib_resources{archive} (docs/training.md); hf:{HUB_NAMES[known]}#{split}"
+                " needs none of that: pip install 'quals_jax[data]'"
+            ) from None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> Text:
         return self.read(self.rows[index])
-
-
-def read_xsum(row: dict) -> Text:
-    """fairseq: page furniture is left out, lines are joined by spaces, a missing full stop is added to each."""
-    lines = [line for line in _lines(row["document"]) if line.lower() not in XSUM_FURNITURE]
-    return Text(_joined(lines), (Target(_joined(_lines(row["summary"]))),))
-
-
-def read_cnndm(row: dict) -> Text:
-    """fairseq: highlights that are links are left out, lines joined by spaces, a missing full stop added to each."""
-    highlights = [line for line in _lines(row["highlights"]) if not line.startswith(CNNDM_LINKS)]
-    return Text(_joined(_lines(row["article"])), (Target(_joined(highlights)),))
-
-
-def read_squad(row: dict) -> Text:
-    """One question a row, as tensorflow_datasets has it."""
-    answers = [{"text": _decoded(answer)} for answer in row["answers"]["text"]]
-    question = {"question": _decoded(row["question"]), "answers": answers}
-    return Text(_decoded(row["context"]), tuple(squad_pairs(question)))
-
-
-READERS: dict[str, Callable[[dict], Text]] = {"xsum": read_xsum, "cnn_dailymail": read_cnndm, "squad": read_squad}
-
-
-def _decoded(value: bytes | str) -> str:
-    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
-
-
-def _lines(value: bytes | str) -> list[str]:
-    return [line.strip() for line in _decoded(value).splitlines() if line.strip()]
-
-
-def _joined(lines: list[str]) -> str:
-    return " ".join(line if line.endswith(SENTENCE_ENDS) else line + "." for line in lines)

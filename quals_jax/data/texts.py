@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from quals_jax.data.batching import Example
 from quals_jax.tokenizer import BOS, EOS, Tokenizer
 
+UNKNOWN = "unknown"  # the answer to what a text does not tell; never literally in one, so the filter drops it
+
 
 @dataclass(frozen=True)
 class Target:
@@ -25,23 +27,30 @@ class Target:
 
 @dataclass(frozen=True)
 class Text:
+    """`unanswered` counts its questions that it does not answer, whether they are among the targets or not."""
+
     source: str
     targets: tuple[Target, ...]
+    unanswered: int = 0
 
 
 class Tokenise:
     """`Tokenise(...)(texts)` are their examples; `counts` says what was cut or left out since the start.
 
-    Both limits count every token of a source or target, the end of sentence included.
+    Both limits count every token of a source or target, the end of sentence included. `collapse` makes every run of white
+    space a single space, and none at the ends: some of SQuAD's questions are hundreds of spaces.
     """
 
-    def __init__(self, tokenizer: Tokenizer, *, source_limit: int, target_limit: int):
+    def __init__(self, tokenizer: Tokenizer, *, source_limit: int, target_limit: int, collapse: bool = False):
         self.tokenizer = tokenizer
+        self.collapse = collapse
         self.source_limit = source_limit
         self.target_limit = target_limit
         self.counts: Counter[str] = Counter()
 
     def __call__(self, texts: Sequence[Text]) -> list[Example]:
+        if self.collapse:
+            texts = [collapsed(text) for text in texts]
         targets = [target for text in texts for target in text.targets]
         strings = [text.source for text in texts] + [target.text for target in targets]
         strings += [target.answer or "" for target in targets]
@@ -73,16 +82,34 @@ class Tokenise:
         self.counts["texts"] += 1
         self.counts["texts_cut"] += cut
         self.counts["targets"] += len(kept)
+        if text.unanswered:
+            self.counts["questions_unanswered"] += text.unanswered
         self.counts["targets_dropped"] += len(targets) - len(kept)
         return Example([*start, *pieces[:room], EOS], kept)
+
+
+def collapsed(text: Text) -> Text:
+    """The text with every run of white space a single space, and the ends of answers where they are then."""
+
+    def shorter(string: str) -> str:
+        return " ".join(string.split())
+
+    def target(own: Target) -> Target:
+        answer = None if own.answer is None else shorter(own.answer)
+        return Target(shorter(own.text), answer, None if own.end is None else len(shorter(text.source[: own.end])))
+
+    return Text(shorter(text.source), tuple(map(target, text.targets)), text.unanswered)
 
 
 def by_source(texts: Sequence[Text]) -> list[Text]:
     """The texts with the targets of equal sources together, so that each is encoded once for all of them."""
     together: dict[str, list[Target]] = {}
+    unanswered: Counter[str] = Counter()
     for index in range(len(texts)):
-        together.setdefault(texts[index].source, []).extend(texts[index].targets)
-    return [Text(source, tuple(targets)) for source, targets in together.items()]
+        text = texts[index]
+        together.setdefault(text.source, []).extend(text.targets)
+        unanswered[text.source] += text.unanswered
+    return [Text(source, tuple(targets), unanswered[source]) for source, targets in together.items()]
 
 
 class Joined(Sequence):

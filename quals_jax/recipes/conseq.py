@@ -97,7 +97,7 @@ def sample(config: ConseqConfig, folder: Path, say: Callable[[str], None]) -> Pa
     settings, result = config.candidates, folder / "candidates.jsonl"
     documents = Documents(
         config.data.train, rows=settings.rows, story_seed=settings.story_seed, false_share=config.data.false_share,
-        false_kinds=config.data.false_kinds, folder=config.data.folder,
+        false_kinds=config.data.false_kinds, folder=config.data.folder, clean=config.data.clean,
     )  # fmt: skip
     summarizer = Summarizer.from_pretrained(
         config.model.initial, config.model.tokenizer or None, dtype=config.model.dtype, batch_size=settings.batch_size
@@ -303,7 +303,10 @@ def compare(config: ConseqConfig, workdir: Path, model: Path, say: Callable[[str
 def evaluated_on(config: ConseqConfig) -> Documents:
     """The documents of the evaluation."""
     settings = config.evaluation
-    return Documents(settings.data, rows=settings.rows, story_seed=settings.story_seed, folder=config.data.folder)
+    return Documents(
+        settings.data, rows=settings.rows, story_seed=settings.story_seed, folder=config.data.folder,
+        clean=config.data.clean,
+    )  # fmt: skip
 
 
 def make_quals(config: ConseqConfig) -> Quals:

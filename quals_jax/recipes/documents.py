@@ -28,6 +28,7 @@ class Documents(Sequence):
         story_seed: of Gazette's stories. false_share, false_kinds: of Gazette's references, how many are false, and
             how (`gazette.noisy_reference`).
         folder: where tensorflow_datasets keeps its sets.
+        clean: "reference" for the reference's cleaning of XSum and CNN/DailyMail, or "none".
 
     Raises:
         ValueError: for what is wrong with the source.
@@ -35,13 +36,13 @@ class Documents(Sequence):
 
     def __init__(
         self, words: str, *, rows: int = 0, story_seed: int = 0, false_share: float = 0.0, false_kinds: Sequence[str] = (),
-        folder: str = "",
+        folder: str = "", clean: str = "reference",
     ):  # fmt: skip
         form, _, split = words.partition(":")
         self.story_seed, self.false_share, self.false_kinds = story_seed, false_share, false_kinds
         self.split = split if form == sources.GAZETTE else None
         if self.split is None:
-            self.texts = sources.open_sources(words, folder=folder)
+            self.texts = sources.open_sources(words, folder=folder, clean=clean)
             self.count = min(rows or len(self.texts), len(self.texts))
             return
         if not rows:

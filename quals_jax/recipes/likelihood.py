@@ -195,6 +195,7 @@ def prepare_data(config: TrainConfig, sizes: BartConfig | BertConfig, tokenizer:
     limits = {
         "source_limit": min(LONGEST_SOURCE, sizes.max_position_embeddings, data.source_buckets[-1]),
         "target_limit": min(data.max_target_tokens, sizes.max_position_embeddings, data.target_buckets[-1]),
+        "collapse": data.collapse_spaces,
     }
     tokenise = Tokenise(tokenizer, **limits)
     training = loader.training_batches(_texts(config, data.train), tokenise, data, seed=seed)
@@ -207,7 +208,8 @@ def prepare_data(config: TrainConfig, sizes: BartConfig | BertConfig, tokenizer:
 
 
 def _texts(config: TrainConfig, words: str) -> Sequence[Text]:
-    texts = sources.open_sources(words, folder=config.data.folder)
+    data = config.data
+    texts = sources.open_sources(words, folder=data.folder, clean=data.clean, unanswerable=data.unanswerable)
     return AnswerConditioned(texts) if config.kind == "questions" else texts
 
 

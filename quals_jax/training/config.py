@@ -88,14 +88,17 @@ class DataConfig:
     """What is read, and how it is cut into batches.
 
     A source is written `kind:place`, several with spaces between them: `squad:train-v1.1.json`,
-    `newsqa:combined.json#train`, `tfds:xsum#train`, `jsonl:rows.jsonl`, `text:train.source,train.target`,
-    `gazette:train` (see data/sources.py).
+    `newsqa:combined.json#train`, `hf:EdinburghNLP/xsum#train`, `tfds:xsum#train`, `jsonl:rows.jsonl`,
+    `text:train.source,train.target`, `gazette:train` (see data/sources.py).
     """
 
     train: str = ""
     validation: str = ""
     validation_rows: int = 0  # the first so many texts only; 0: all
     folder: str = ""  # where tensorflow_datasets has prepared its sets
+    clean: str = "reference"  # XSum, CNN/DailyMail: page furniture and links out, full stops in; or "none"
+    collapse_spaces: bool = False  # every run of white space is a single space
+    unanswerable: str = "skip"  # SQuAD 2.0: questions that their text does not answer; or "unknown", to be answered so
     batch_size: int = 8  # texts a step, over all devices; rows of each part where a batch has several
     batch_tokens: int = 0  # source tokens a step, padding included; 0: no bound
     max_targets: int = 8  # targets trained against one encoding; a text with more stands in several rows
@@ -113,6 +116,8 @@ class DataConfig:
 
     def validate(self) -> None:
         _require(bool(self.train), "data.train", self.train, "a source such as jsonl:rows.jsonl")
+        _one_of("data.clean", self.clean, ("reference", "none"))
+        _one_of("data.unanswerable", self.unanswerable, ("skip", "unknown"))
         for name in ("batch_size", "max_targets", "max_target_tokens", "window", "summaries_per_document"):
             _require(getattr(self, name) >= 1, f"data.{name}", getattr(self, name), "at least 1")
         _require(0 <= self.false_share <= 1, "data.false_share", self.false_share, "in 0 .. 1")

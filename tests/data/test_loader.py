@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from quals_jax.data import loader
-from quals_jax.data.texts import First, Target, Text, Tokenise, by_source
+from quals_jax.data.texts import First, Target, Text, Tokenise, by_source, collapsed
 from quals_jax.training.config import DataConfig
 
 CONNECTOR = 3
@@ -46,6 +46,16 @@ def test_what_is_cut_or_left_out_is_counted():
     assert example.source == [10, 11, 12, 2]
     assert example.targets == ([10, 11, 12, 2],)
     assert make.counts == {"texts": 2, "texts_cut": 1, "targets": 1, "targets_dropped": 1}
+
+
+def test_white_space_may_be_collapsed():
+    """The answer "b" ends at 6 of "a\\n    b c", and at 3 of what is left of it."""
+    text = Text("a\n    b c ", (Target("  what   is ", " b ", end=7), Target("x", "c", end=9)), 1)
+    assert collapsed(text) == Text("a b c", (Target("what is", "b", end=3), Target("x", "c", end=5)), 1)
+    make = tokenise()
+    make.collapse = True
+    (example,) = make([text])
+    assert len(example.targets) == 1 and make.counts["questions_unanswered"] == 1
 
 
 def test_a_source_may_begin_with_bos():

@@ -2,8 +2,9 @@ import json
 
 import pytest
 
-from quals_jax.data.pairs import newsqa, squad
-from quals_jax.data.texts import Target
+from quals_jax.data.pairs import newsqa, question_lines, squad
+from quals_jax.data.sources import open_sources
+from quals_jax.data.texts import Target, Text
 
 
 def write(path, values):
@@ -39,6 +40,46 @@ def test_a_question_without_answers_makes_no_pair(tmp_path):
     assert text.targets == ()
 
 
+IMPOSSIBLE = {
+    "question": "Who slept?", "is_impossible": True, "answers": [], "plausible_answers": [{"text": "cat", "answer_start": 5}],
+}  # fmt: skip
+
+
+def test_an_unanswerable_question_of_squad_2_is_counted_and_may_be_answered_with_unknown(tmp_path):
+    asked = {"question": "Who sat?", "is_impossible": False, "answers": [{"text": "cat", "answer_start": 5}]}
+    path = squad_file(tmp_path, asked, IMPOSSIBLE)
+    (text,) = squad(path)
+    assert text.targets == (Target("Who sat?", "cat"),) and text.unanswered == 1
+    (text,) = open_sources(f"squad:{path}", unanswerable="unknown")
+    assert text.targets == (Target("Who sat?", "cat"), Target("Who slept?", "unknown")) and text.unanswered == 1
+
+
+def test_questions_a_row_come_together_by_context(tmp_path):
+    rows = [
+        {"context": "c1", "question": " q1 ", "answer": "a"},
+        {"context": "c2", "question": "q2", "answer": ["b", "b", "c"]},
+        {"context": "c1", "question": "q3", "answer": None},
+    ]
+    path = _text(tmp_path / "q.jsonl", "\n".join(map(json.dumps, rows)) + "\n\n")
+    first, second = open_sources(f"jsonl:{path}", unanswerable="unknown")
+    assert first == Text("c1", (Target("q1", "a"), Target("q3", "unknown")), 1)
+    assert second == Text("c2", (Target("q2", "b"), Target("q2", "c")))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"context": "c", "answer": "a"}, "line 1: question is missing"),
+        ({"context": "c", "question": "q"}, "line 1: answer is missing"),
+        ({"context": "c", "question": "q", "answer": 3}, "line 1: answer is no text"),
+        ([], "line 1: is no JSON object"),
+    ],
+)
+def test_a_bad_row_of_questions_is_named(tmp_path, row, message):
+    with pytest.raises(ValueError, match=message):
+        question_lines(_text(tmp_path / "q.jsonl", json.dumps(row)))
+
+
 def test_newsqa_keeps_questions_with_an_agreed_span_of_the_split(tmp_path):
     path = newsqa_file(
         tmp_path,
@@ -66,6 +107,13 @@ def test_the_sample_in_the_layout_of_the_release(shared):
     (train,), (dev,) = newsqa(path, "train"), newsqa(path, "dev")
     assert len(train.targets) == 2
     assert dev.targets == (Target("How many people sang?", "300", end=24),)
+
+
+def test_the_whole_of_squad(shared):
+    """Its paragraphs and questions as the paper of Rajpurkar et al. and paper-facts.md count them."""
+    texts = squad(shared / "data" / "squad-v1.1" / "train-v1.1.json")
+    assert len(texts) == 18_896
+    assert sum(len(text.targets) for text in texts) == 87_599
 
 
 def test_real_files_in_the_layout_of_squad(shared):

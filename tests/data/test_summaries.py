@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
+from quals_jax.data.rows import read_cnndm, read_squad, read_xsum
 from quals_jax.data.sources import open_sources
-from quals_jax.data.summaries import JsonLines, PreparedSet, parallel_text, read_cnndm, read_squad, read_xsum
+from quals_jax.data.summaries import JsonLines, PreparedSet, parallel_text
 from quals_jax.data.texts import Target, Text
 
 PREPARE = """
@@ -118,10 +119,18 @@ def test_a_set_that_tensorflow_datasets_prepared(tmp_path):
 
 
 def test_a_set_that_must_be_prepared_first_says_how(tmp_path):
-    with pytest.raises(ValueError, match=r"is not prepared in .*download_and_prepare"):
+    with pytest.raises(ValueError, match=r"is not prepared .* tensorflow and importlib_resources .*hf:abisee/cnn"):
         PreparedSet("cnn_dailymail", "train", str(tmp_path))
     with pytest.raises(ValueError, match="known are xsum, cnn_dailymail, squad"):
         PreparedSet("mnist", "train")
+
+
+def test_a_set_that_is_not_prepared_in_the_default_folder_is_one_line(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("xsum", "cnn_dailymail", "squad"):
+        with pytest.raises(ValueError, match=r"is not prepared .*default data_dir.*") as caught:
+            PreparedSet(name, "train")
+        assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("word", ["rows.jsonl", "csv:rows", "jsonl:", "text:a", "tfds:"])
@@ -137,6 +146,17 @@ def test_sources_are_joined(tmp_path):
     assert [texts[number].source for number in range(len(texts))] == ["d", "one", "d"]
     with pytest.raises(IndexError):
         texts[3]
+
+
+def test_a_path_may_have_blanks(tmp_path):
+    (tmp_path / "my own").mkdir()
+    row = json.dumps({"document": "d", "summary": "s"})
+    for name in ("my own/two rows.jsonl", "x.jsonl"):
+        (tmp_path / name).write_text(row + "\n")
+    texts = open_sources(f" jsonl:{tmp_path}/my own/two rows.jsonl  jsonl:{tmp_path}/x.jsonl ")
+    assert len(texts) == 2
+    with pytest.raises(ValueError, match=r"no such.jsonl: No such file"):
+        open_sources(f"jsonl:{tmp_path}/no such.jsonl")
 
 
 def test_sources_may_begin_with_a_byte_order_mark(tmp_path):
