@@ -1,5 +1,5 @@
-"""The embedded classifier of FactCC: a small BERT, trained on claims made by the rules of its paper. It begins as the encoder of the embedded
-QAGen, and keeps its byte-level BPE.
+"""The embedded classifier of FactCC: a small BERT, trained on claims about Gazette made by the rules of FactCC's paper. It begins as the
+embedded reader, which knows how to look something up in a document.
 
     python train.py --config configs/gazette_factcc.py --workdir out/factcc --cpu_devices 2
 """
@@ -17,13 +17,13 @@ def get_config() -> TrainConfig:
         eval_every=250,
         export="last",
         export_dtype="float16",
-        data=DataConfig(train="gazette:train", validation="gazette:validation", batch_size=24),
-        model=ModelConfig(initial="quals_jax/assets/gazette_qagen", dropout=0.0),
+        data=DataConfig(train="gazette:train", validation="gazette:validation", batch_size=16),
+        model=ModelConfig(initial="quals_jax/assets/gazette_reader", dropout=0.0),
         optimizer=OptimizerConfig(
-            learning_rate=6e-4,
+            learning_rate=4e-4,
             warmup_steps=100,
             decay="polynomial",
-            decay_start=300,
+            decay_start=200,
             beta2=0.98,
             weight_decay=0.01,
             clip_norm=1.0,

@@ -7,6 +7,7 @@ added: words left out or doubled, apart from what was changed.
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import re
@@ -16,15 +17,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from quals_jax import gazette
-from quals_jax.data.encoder_batching import PairExample, stack_pairs
+from quals_jax.data.encoder_batching import UNMARKED, PairExample, compact, stack_pairs
 from quals_jax.entities import DATE, NAME, NUMBER, Entity, entities
 from quals_jax.sentences import sentences
-from quals_jax.wordpiece import PairTokenizer, cut_longest
+from quals_jax.wordpiece import PairTokenizer, Pieces, cut_longest
 
 CONSISTENT, INCONSISTENT = 0, 1  # labels, as in the release: its list is CORRECT, INCORRECT
 LABELS = {"CORRECT": CONSISTENT, "INCORRECT": INCONSISTENT}
 SHORTEST = 5  # words of a sentence that becomes a claim
 NOISE, DELETED = 0.05, 0.8  # of the words; of those, left out and not doubled
+AT_ONCE = 1000  # claims that are tokenized together
 NOISY_SHARE = 0.5  # of the claims
 PARAPHRASED_SHARE = 0.5  # where there are paraphrases
 PRONOUNS = (
@@ -45,12 +47,14 @@ Change = Callable[[random.Random, str, Sequence[Entity]], tuple[str, int, int] |
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim about a document. kind: how it was made false, or "true"."""
+    """A claim about a document. kind: how it was made false, or "true". changed: the characters of the claim that make it false, where that
+    is known."""
 
     document: str
     claim: str
     label: int
     kind: str
+    changed: tuple[int, int] | None = None
 
 
 def swap(kind: str) -> Change:
@@ -113,17 +117,26 @@ CHANGES: dict[str, Change] = {
 }
 
 
-def add_noise(generator: random.Random, claim: str, start: int = 0, end: int = 0) -> str:
-    """The claim with some words left out or doubled, none of characters start .. end; at least one word is left."""
-    kept = []
+def add_noise(generator: random.Random, claim: str, start: int = 0, end: int = 0) -> tuple[str, tuple[int, int]]:
+    """The claim with some words left out or doubled, none of characters start .. end, and where these stand then. At least one word is
+    left."""
+    kept: list[tuple[str, bool]] = []
     for match in re.finditer(r"\S+", claim):
         word = match.group()
         touched = match.start() < end and match.end() > start
         if touched or generator.random() >= NOISE:
-            kept.append(word)
+            kept.append((word, touched))
         elif generator.random() >= DELETED:
-            kept += [word, word]
-    return " ".join(kept) or claim
+            kept += [(word, False), (word, False)]
+    if not kept:
+        return claim, (start, end)
+    text = " ".join(word for word, _ in kept)
+    places, place = [], 0
+    for word, touched in kept:
+        if touched:
+            places.append((place, place + len(word)))
+        place += len(word) + 1
+    return text, (places[0][0], places[-1][1]) if places else (0, 0)
 
 
 def make_claim(
@@ -143,7 +156,7 @@ def make_claim(
     if consistent:
         if not own:
             return None
-        claim = add_noise(generator, own[0]) if noisy else own[0]
+        claim = add_noise(generator, own[0])[0] if noisy else own[0]
         return Claim(document, claim, CONSISTENT, "true")
     known = entities(document)
     for sentence in own:
@@ -152,8 +165,8 @@ def make_claim(
         for kind in kinds:
             changed = CHANGES[kind](generator, sentence, known)
             if changed and changed[0] != sentence:
-                claim = add_noise(generator, *changed) if noisy else changed[0]
-                return Claim(document, claim, INCONSISTENT, kind)
+                claim, span = add_noise(generator, *changed) if noisy else (changed[0], changed[1:])
+                return Claim(document, claim, INCONSISTENT, kind, span)
     return None
 
 
@@ -200,9 +213,11 @@ def read_claims(path: str, *, synthetic: bool, seed: int) -> Iterator[Claim]:
 
 def claim_examples(
     tokenizer: PairTokenizer, path: str, *, synthetic: bool, length: int, seed: int
-) -> list[PairExample]:
+) -> Iterator[PairExample]:
     """The claims of a file as a BERT reads them."""
-    return encode_claims(tokenizer, list(read_claims(path, synthetic=synthetic, seed=seed)), length=length)
+    claims = read_claims(path, synthetic=synthetic, seed=seed)
+    while chunk := list(itertools.islice(claims, AT_ONCE)):
+        yield from map(compact, encode_claims(tokenizer, chunk, length=length))
 
 
 def encode_claims(tokenizer: PairTokenizer, claims: Sequence[Claim], *, length: int) -> list[PairExample]:
@@ -211,8 +226,20 @@ def encode_claims(tokenizer: PairTokenizer, claims: Sequence[Claim], *, length: 
     examples = []
     for claim, document, text in zip(claims, encoded[::2], encoded[1::2], strict=True):
         first, second, _ = cut_longest(document.ids, text.ids, length - 3)
-        examples.append(PairExample(*tokenizer.pair(first, second), claim.label))
+        ids, segments = tokenizer.pair(first, second)
+        examples.append(
+            PairExample(ids, segments, claim.label, _marks(claim, text, len(first) + 2, len(second), len(ids)))
+        )
     return examples
+
+
+def _marks(claim: Claim, pieces: Pieces, start: int, count: int, length: int) -> list[int]:
+    """A label for every piece of the claim: INCONSISTENT in what was changed, else CONSISTENT. None where it is not known what was."""
+    if claim.label == INCONSISTENT and claim.changed is None:
+        return []
+    first, last = claim.changed or (0, 0)
+    marks = [INCONSISTENT if own < last and end > first else CONSISTENT for own, end in pieces.spans[:count]]
+    return [UNMARKED] * start + marks + [UNMARKED] * (length - start - count)
 
 
 class ClaimBatches(Sequence):

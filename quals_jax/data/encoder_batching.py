@@ -9,19 +9,29 @@ import numpy as np
 
 PLACES = 4  # of an answer in a text; more are not needed
 NO_PLACE = -1
+UNMARKED = -1
 
 
 @dataclass(frozen=True)
 class PairExample:
-    """Ids and segments as `PairTokenizer.pair` gives them. target: the label, or where the answer begins and where it ends."""
+    """Ids and segments as `PairTokenizer.pair` gives them. target: the label, or where the answer begins and where it ends. pieces: a label
+    for every id, UNMARKED where there is nothing to say; or none at all."""
 
     ids: Sequence[int]
     segments: Sequence[int]
     target: int | tuple[Sequence[int], Sequence[int]]
+    pieces: Sequence[int] = ()
+
+
+def compact(example: PairExample) -> PairExample:
+    """The example in little memory: data sets have millions."""
+    pieces = np.asarray(example.pieces, np.int8)
+    return PairExample(np.asarray(example.ids, np.int32), np.asarray(example.segments, np.int8), example.target, pieces)
 
 
 def stack_pairs(examples: Sequence[PairExample], *, rows: int, source: int, pad_id: int) -> dict[str, np.ndarray]:
-    """`source_ids`, `segment_ids` [rows, source], `target_ids` and `empty`, as training/encoder_losses.py reads them.
+    """`source_ids`, `segment_ids` [rows, source], `target_ids` and `empty`, and for labels `piece_ids`, as training/encoder_losses.py
+    reads them.
 
     Raises:
         ValueError: if there are more examples than rows, or one is too long.
@@ -36,11 +46,14 @@ def stack_pairs(examples: Sequence[PairExample], *, rows: int, source: int, pad_
         "target_ids": np.full((rows, 2, PLACES), NO_PLACE, np.int32) if spans else np.zeros((rows, 1), np.int32),
         "empty": (np.arange(rows) >= len(examples)).astype(np.int32),
     }
+    if not spans:
+        part["piece_ids"] = np.full((rows, source), UNMARKED, np.int32)
     for row, example in enumerate(examples):
         part["source_ids"][row, : len(example.ids)] = example.ids
         part["segment_ids"][row, : len(example.ids)] = example.segments
         if not spans:
             part["target_ids"][row] = example.target
+            part["piece_ids"][row, : len(example.pieces)] = example.pieces
             continue
         for side, places in enumerate(example.target):
             part["target_ids"][row, side, : len(places[:PLACES])] = places[:PLACES]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from quals_jax import gazette
-from quals_jax.data.encoder_batching import PairExample, stack_pairs
+from quals_jax.data.encoder_batching import PairExample, compact, stack_pairs
 from quals_jax.data.gazette import chosen_questions, unanswered_questions
 from quals_jax.data.pairs import read_squad
 from quals_jax.windows import Window, windows
@@ -47,13 +47,12 @@ def example(window: Window, ranges: Sequence[tuple[int, int]]) -> PairExample:
     return PairExample(window.ids, window.segments, target)
 
 
-def squad_examples(tokenizer: PairTokenizer, path: str, *, length: int, stride: int) -> list[PairExample]:
+def squad_examples(tokenizer: PairTokenizer, path: str, *, length: int, stride: int) -> Iterator[PairExample]:
     """The questions of a file in the layout of SQuAD 1.1 or 2.0, cut into windows; questions marked `is_impossible` have no answer.
 
     Raises:
         ValueError: naming the file, and the place in it that is not as it should be.
     """
-    examples = []
     for context, questions in read_squad(path):
         encoded = tokenizer.encode([context, *(question.text for question in questions)])
         text, rest = encoded[0], encoded[1:]
@@ -61,15 +60,14 @@ def squad_examples(tokenizer: PairTokenizer, path: str, *, length: int, stride: 
             ranges = [piece_range(text, start, start + len(answer)) for answer, start in question.answers]
             ranges = list(dict.fromkeys(own for own in ranges if own))
             for window in windows(tokenizer, pieces.ids, text.ids, length=length, stride=stride):
-                examples.append(example(window, ranges))
-    return examples
+                yield compact(example(window, ranges))
 
 
 class ReaderBatches(Sequence):
-    """Batch number `index` of Gazette: `rows` questions about documents and as many about summaries (of other stories), a quarter of
+    """Batch number `index` of Gazette: `rows` questions about documents and as many about summaries (of other stories), half of
     these without an answer in the summary."""
 
-    unanswered_share = 0.25
+    unanswered_share = 0.5
 
     def __init__(self, tokenizer: PairTokenizer, *, seed: int, split: str, count: int, rows: int):
         self.tokenizer, self.seed, self.split, self.count, self.rows = tokenizer, seed, split, count, rows

@@ -49,7 +49,7 @@ class Reader:
         for own, text in zip(cut, texts, strict=True):
             span = best_span(own, [next(logits) for _ in own], self.config)
             spans = pieces[text].spans
-            answers.append(text[spans[span[0]][0] : spans[span[1]][1]] if span else NO_ANSWER)
+            answers.append(text[spans[span[0]][0] : spans[span[1]][1]].strip() if span else NO_ANSWER)
         return answers
 
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from quals_jax import checkpoints
 from quals_jax.checkpoints.bert import load_bert
 from quals_jax.data import loader
 from quals_jax.data.claims import ClaimBatches, claim_examples
-from quals_jax.data.encoder_batching import ShuffledBatches, in_order
+from quals_jax.data.encoder_batching import PairExample, ShuffledBatches, in_order
 from quals_jax.data.reading import ReaderBatches, squad_examples
 from quals_jax.models.bert import Bert, BertConfig
 from quals_jax.training.config import TrainConfig
 from quals_jax.training.encoder_init import encoder_of
-from quals_jax.training.encoder_losses import Losses, label_losses, span_losses
+from quals_jax.training.encoder_losses import Losses, label_losses, marked_label_losses, span_losses
 from quals_jax.wordpiece import PairTokenizer
 
 HEADS = {"reader": "span", "factcc": "labels"}
-LOSSES: dict[str, Losses] = {"reader": span_losses, "factcc": label_losses}
+LOSSES: dict[str, Losses] = {"reader": span_losses, "factcc": marked_label_losses}
+EVALUATED: dict[str, Losses] = {"reader": span_losses, "factcc": label_losses}
 GAZETTE = {"reader": ReaderBatches, "factcc": ClaimBatches}
 GAZETTE_VALIDATION_BATCHES = 16
 GAZETTE_VALIDATION_SEED = 0
@@ -78,14 +79,14 @@ def _examples(config: TrainConfig, words: str, tokenizer: PairTokenizer, length:
     return examples
 
 
-def squad_words(word: str, tokenizer: PairTokenizer, length: int, seed: int) -> list:
+def squad_words(word: str, tokenizer: PairTokenizer, length: int, seed: int) -> Iterator[PairExample]:
     form, _, place = word.partition(":")
     if form != "squad" or not place:
         raise ValueError(f"{word!r} is no source for a reader; it must be squad:FILE or gazette:SPLIT")
     return squad_examples(tokenizer, place, length=length, stride=STRIDE)
 
 
-def claim_words(word: str, tokenizer: PairTokenizer, length: int, seed: int) -> list:
+def claim_words(word: str, tokenizer: PairTokenizer, length: int, seed: int) -> Iterator[PairExample]:
     form, _, place = word.partition(":")
     if form not in ("claims", "synthetic") or not place:
         raise ValueError(

@@ -2,7 +2,7 @@
 
 A batch is a dict of parts, each with `source_ids` and `segment_ids` [batch, source], `empty` [batch] (1 for a row that is there only to
 fill the batch) and `target_ids`: for spans [batch, 2, place], every place where the answer begins and where it ends, -1 for no more;
-for labels [batch, 1].
+for labels [batch, 1]. Labels may have `piece_ids` [batch, source] too: a label for every piece, -1 for none.
 """
 
 from __future__ import annotations
@@ -36,8 +36,31 @@ def span_losses(model, part: dict[str, Array], dropout_key=None) -> tuple[Float[
 
 def label_losses(model, part: dict[str, Array], dropout_key=None) -> tuple[Float[Array, "batch"], Bool[Array, "batch"]]:
     """Of every row: -log p of its label, in nats, and whether the label is the likeliest."""
+    states, head_key = _encoded(model, part, dropout_key)
+    return _label_loss(model, states, part, head_key)
+
+
+def marked_label_losses(
+    model, part: dict[str, Array], dropout_key=None
+) -> tuple[Float[Array, "batch"], Bool[Array, "batch"]]:
+    """As `label_losses`, with the mean of -log p of the labels of single pieces added where a row has them: the head reads each piece as it
+    reads the first. FactCCX learns where a claim is false with heads of its own; this needs none, and a mark says far more than a label."""
+    states, head_key = _encoded(model, part, dropout_key)
+    nll, right = _label_loss(model, states, part, head_key)
+    batch, source, width = states.shape
+    logits = model.label_logits(states.reshape(batch * source, 1, width)).reshape(batch, source, -1)
+    marks = part["piece_ids"]
+    own = -jnp.take_along_axis(jax.nn.log_softmax(logits, axis=-1), jnp.maximum(marks, 0)[..., None], axis=2)[..., 0]
+    marked = (marks >= 0).astype(own.dtype)
+    return nll + (own * marked).sum(axis=1) / jnp.maximum(marked.sum(axis=1), 1), right
+
+
+def _encoded(model, part: dict[str, Array], dropout_key) -> tuple[Float[Array, "batch source model"], Array | None]:
     encoder_key, head_key = _keys(dropout_key)
-    states = model.encode(part["source_ids"], part["segment_ids"], dropout_key=encoder_key)
+    return model.encode(part["source_ids"], part["segment_ids"], dropout_key=encoder_key), head_key
+
+
+def _label_loss(model, states, part: dict[str, Array], head_key) -> tuple[Float[Array, "batch"], Bool[Array, "batch"]]:
     logprobs = jax.nn.log_softmax(model.label_logits(states, dropout_key=head_key), axis=-1)
     label = part["target_ids"][:, 0]
     return -jnp.take_along_axis(logprobs, label[:, None], axis=1)[:, 0], logprobs.argmax(axis=-1) == label

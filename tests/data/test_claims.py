@@ -5,7 +5,16 @@ import random
 
 import pytest
 
-from quals_jax.data.claims import CHANGES, CONSISTENT, INCONSISTENT, add_noise, encode_claims, make_claim, read_claims
+from quals_jax.data.claims import (
+    CHANGES,
+    CONSISTENT,
+    INCONSISTENT,
+    Claim,
+    add_noise,
+    encode_claims,
+    make_claim,
+    read_claims,
+)
 from quals_jax.entities import entities
 from quals_jax.wordpiece import PairTokenizer
 
@@ -59,13 +68,15 @@ def test_noise_touches_one_word_in_twenty_but_none_of_the_change():
     end = claim.index("w59") + 3
     deleted = doubled = 0
     for seed in range(200):
-        words = add_noise(random.Random(seed), claim, start, end).split()
+        text, span = add_noise(random.Random(seed), claim, start, end)
+        words = text.split()
+        assert text[slice(*span)] == claim[start:end]
         assert [word for word in words if 50 <= int(word[1:]) < 60] == [f"w{number}" for number in range(50, 60)]
         deleted += 100 - len(set(words))
         doubled += len(words) - len(set(words))
     assert deleted + doubled == pytest.approx(200 * 90 * 0.05, rel=0.15)
     assert deleted / (deleted + doubled) == pytest.approx(0.8, abs=0.05)
-    assert add_noise(random.Random(0), "one") == "one"
+    assert add_noise(random.Random(0), "one") == ("one", (0, 0))
 
 
 def test_claims_are_sentences_or_paraphrases_and_false_ones_differ():
@@ -113,3 +124,14 @@ def test_the_document_stands_first(golden):
     assert example.ids[1 : split - 1] == tokenizer.encode([claim.document])[0].ids
     assert example.ids[split:-1] == tokenizer.encode([claim.claim])[0].ids
     assert example.target == CONSISTENT
+    assert list(example.pieces) == [-1] * split + [CONSISTENT] * (len(example.ids) - split - 1) + [-1]
+
+
+def test_the_pieces_that_make_a_claim_false_are_marked(golden):
+    tokenizer = PairTokenizer.from_pretrained(golden / "bert" / "span")
+    false = Claim("the belt", "of tolvik, the marlen belt", INCONSISTENT, "entity", (3, 9))
+    unknown = Claim("the belt", "of tolvik", INCONSISTENT, "given")
+    first, second = encode_claims(tokenizer, [false, unknown], length=32)
+    start = list(first.segments).index(1)
+    assert list(first.pieces[start:-1]) == [0, 1, 1, 0, 0, 0, 0, 0, 0]  # of | tol ##vik | , the mar ##len be ##lt
+    assert list(second.pieces) == []

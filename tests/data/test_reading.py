@@ -59,15 +59,15 @@ def test_squad_answers_in_windows(tokenizer, tmp_path):
     path = _squad(tmp_path, [{"text": "Marlen", "answer_start": 23}, {"text": "Marlen", "answer_start": 23}])
     (whole,) = squad_examples(tokenizer, path, length=32, stride=8)
     first, last = (places[0] for places in whole.target)
-    assert tokenizer._pieces.decode(whole.ids[first : last + 1]) == "marlen" and whole.segments[first] == 1
-    cut = squad_examples(tokenizer, path, length=13, stride=5)  # 7 pieces a window: 0-6, 5-11
+    assert tokenizer._pieces.decode(whole.ids[first : last + 1].tolist()) == "marlen" and whole.segments[first] == 1
+    cut = list(squad_examples(tokenizer, path, length=13, stride=5))  # 7 pieces a window: 0-6, 5-11
     assert [example.target for example in cut] == [((0,), (0,)), ((6,), (7,))]
-    none = squad_examples(tokenizer, _squad(tmp_path, [], is_impossible=True), length=32, stride=8)
+    none = list(squad_examples(tokenizer, _squad(tmp_path, [], is_impossible=True), length=32, stride=8))
     assert [example.target for example in none] == [((0,), (0,))]
     with pytest.raises(
         ValueError, match="article 0 is not in the layout of SQuAD: the answer 'Marlen' does not stand at 2"
     ):
-        squad_examples(tokenizer, _squad(tmp_path, [{"text": "Marlen", "answer_start": 2}]), length=32, stride=8)
+        list(squad_examples(tokenizer, _squad(tmp_path, [{"text": "Marlen", "answer_start": 2}]), length=32, stride=8))
 
 
 def test_every_epoch_has_every_example_once():

@@ -8,7 +8,7 @@ from flax import nnx
 from quals_jax.checkpoints.bert import load_bert
 from quals_jax.models.bart import Bart, BartConfig
 from quals_jax.training.encoder_init import encoder_of
-from quals_jax.training.encoder_losses import encoder_loss, encoder_sums, label_losses, span_losses
+from quals_jax.training.encoder_losses import encoder_loss, encoder_sums, label_losses, marked_label_losses, span_losses
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,23 @@ def test_label_loss_and_rows_that_only_fill_the_batch(golden, outputs):
     assert set(sums) == {"nll/rows"}
     found = encoder_sums(label_losses)(model, {"rows": _part(outputs, labels)})
     assert float(found["accuracy/rows"][0]) == right.sum() and float(found["nll"][1]) == 2
+
+
+def test_marks_add_the_mean_loss_of_the_pieces_that_have_one(golden, outputs):
+    """The head over one piece is its pooler and classifier on that piece's state: here in NumPy."""
+    model = load_bert(golden / "bert" / "labels", head="labels", tokenizer=golden / "bert" / "span").model
+    labels, marks = np.array([[2], [0]]), np.full(outputs["input_ids"].shape, -1)
+    marks[0, 3], marks[0, 5] = 1, 0
+    part = _part(outputs, labels) | {"piece_ids": jnp.asarray(marks)}
+    added = np.asarray(marked_label_losses(model, part)[0] - label_losses(model, part)[0])
+    weights = [
+        np.asarray(array[...], np.float64)
+        for array in (model.pooler.kernel, model.pooler.bias, model.classifier.kernel, model.classifier.bias)
+    ]
+    states = outputs["labels_hidden"].astype(np.float64)
+    logits = np.tanh(states @ weights[0] + weights[1]) @ weights[2] + weights[3]
+    logprobs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    np.testing.assert_allclose(added, [-(logprobs[0, 3, 1] + logprobs[0, 5, 0]) / 2, 0], atol=1e-4)
 
 
 def test_a_bert_that_begins_as_the_encoder_of_a_bart_gives_its_states():
