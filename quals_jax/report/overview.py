@@ -17,6 +17,8 @@ NORMAL = 1.4826  # the standard deviation of a normal distribution over its medi
 COLUMNS = 32
 STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 MOST_GROUPS = 20
+MOST_SHOWN = 50  # of the groups of a field that was asked for, the worst
+NONE = "(none)"  # the group of rows without the field, as in the table of score.py
 OURS = {
     *("id", "summary_index", "quals", "num_pairs", "truncated", "summary_truncated", "coverage", "pairs", "spans"),
     *("percentile", "document", "summary"),
@@ -94,12 +96,12 @@ class GroupCount:
         self._total += 1
         names = [self.field] if self.field else [name for name in row if name not in OURS]
         for name in names:
-            if name not in row or (len(self._scores[name]) > MOST_GROUPS and not self.field):
+            if not self.field and (
+                len(self._scores[name]) > MOST_GROUPS or not isinstance(row[name], str | bool | int)
+            ):
                 continue
-            value = row[name]
-            if not self.field and not isinstance(value, str | bool | int):
-                continue
-            self._rows[name] += 1
+            value = row.get(name, NONE)
+            self._rows[name] += name in row
             self._scores[name][group_name(value)].append(row["quals"])
 
     def chosen(self) -> str | None:
@@ -113,15 +115,22 @@ class GroupCount:
         return None
 
     def groups(self, marked: float) -> list[dict]:
-        """Per group `name`, `n`, `mean`, `low`, `high` (95% interval of the mean) and `bad`, the number below `marked`; the worst first."""
+        """The worst groups, the worst first: `name`, `n` (summaries that have a score), `mean`, `low`, `high` (95% interval of the mean),
+        and `bad`, the number below `marked`."""
         groups = []
         for name, own in self._scores.get(self.chosen() or "", {}).items():
             scores = [score for score in own if score is not None]
             low, high = interval_of_mean(scores)
             mean = sum(scores) / len(scores) if scores else None
             bad = sum(score < marked for score in scores)
-            groups.append({"name": name, "n": len(own), "mean": mean, "low": low, "high": high, "bad": bad})
-        return sorted(groups, key=lambda group: (group["mean"] is None, group["mean"] or 0.0, group["name"]))
+            groups.append({"name": name, "n": len(scores), "mean": mean, "low": low, "high": high, "bad": bad})
+        groups.sort(key=lambda group: (group["mean"] is None, group["mean"] or 0.0, group["name"]))
+        return groups[:MOST_SHOWN]
+
+    @property
+    def left_out(self) -> int:
+        """How many groups `groups` leaves out."""
+        return max(0, len(self._scores.get(self.chosen() or "", {})) - MOST_SHOWN)
 
 
 def place_groups(groups: Iterable[dict]) -> list[dict]:

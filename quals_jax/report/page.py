@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from quals_jax.report.overview import GroupCount, group_name, histogram, place_groups, threshold
+from quals_jax.report.overview import NONE, GroupCount, group_name, histogram, place_groups, threshold
 from quals_jax.spans import locate
 from quals_jax.statistics import interval_of_mean
 
@@ -166,7 +166,7 @@ def _heads(rows, worst, marked, group_field, token_text, sentences, looked_up, c
             "parts": parts,
             "facts": _facts(row),
             "worst": min(row["pairs"], key=lambda pair: pair["score"], default=None),
-            "group": group_name(row[group_field]) if group_field and group_field in row else "",
+            "group": group_name(row.get(group_field, NONE)) if group_field else "",
         }
     if waiting:
         chunks.append(_packed(waiting, texts))

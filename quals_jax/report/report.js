@@ -210,6 +210,8 @@ document.getElementById("open").addEventListener("click", async event => {
   const button = event.currentTarget, own = filtered().slice(0, MOST_OPEN).map(({ row }) => row), wanted = button.textContent.startsWith("Open");
   await Promise.all((wanted ? own : rows.map(({ row }) => row).filter(isOpen)).map(row => open(row, wanted)));
   button.textContent = wanted ? "Close all" : "Open all";
+  const all = filtered().length;
+  if (wanted && all > MOST_OPEN) document.getElementById("count").textContent = `the first ${MOST_OPEN} of ${all} are open`;
 });
 for (const button of document.querySelectorAll("button[data-group]"))
   button.addEventListener("click", () => { group.value = `=${button.dataset.group}`; filter(); document.getElementById("tools").scrollIntoView(); });

@@ -53,8 +53,14 @@ def test_the_groups_are_those_of_a_field_with_few_values_that_all_rows_have():
     groups = count([{"kind": True, "quals": -1.0}, {"kind": True, "quals": -3.0}, {"kind": False, "quals": None}] * 2)
     found = place_groups(groups.groups(-2.0))
     assert [(group["name"], group["n"], group["mean"], group["bad"]) for group in found] == [
-        ("true", 4, -2.0, 2), ("false", 2, None, 0),
+        ("true", 4, -2.0, 2), ("false", 0, None, 0),
     ]  # fmt: skip
     low, high = found[0]["low"], found[0]["high"]
     assert -3.0 <= low < -2.0 < high <= -1.0
     assert found[0]["left"] == 0.0 and found[0]["dot"] == pytest.approx(100 * (-2.0 - low) / -low, abs=0.01)
+
+
+def test_of_very_many_groups_the_worst_are_shown():
+    groups = count([{"who": str(n), "quals": -n / 10} for n in range(70)] + [{"quals": -9.0}], "who")
+    shown = groups.groups(-1.0)
+    assert len(shown) == 50 and shown[0]["name"] == "(none)" and shown[1]["name"] == "69" and groups.left_out == 21

@@ -370,7 +370,7 @@ def test_a_group_is_counted_and_shown(browser, tmp_path):
     browser.open(written(tmp_path, rows))
     cells = "[...document.querySelectorAll('.groups tbody tr')].map(row => [...row.children].slice(0, 3).map(cell => cell.textContent))"
     # Rows 0, 2, 4: -1.55, none, -3; rows 1 and 3: -1, -0.2.
-    assert browser.run(cells) == [[HOSTILE, "3", "-2.275"], ["a", "2", "-0.600"]]
+    assert browser.run(cells) == [[HOSTILE, "2", "-2.275"], ["a", "2", "-0.600"]]
     click(browser, ".groups button", 1)
     assert browser.run(SHOWN) == [1, 3]
     choose(browser, "group", "*")
