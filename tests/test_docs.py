@@ -10,6 +10,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
 import quals_jax
 from quals_jax.commands import COMMANDS
@@ -108,12 +109,14 @@ def test_the_flags_of_score_are_the_parsers():
 
 
 @names
-def test_blocks_of_python_and_json_can_be_read(page):
+def test_blocks_of_python_json_and_yaml_can_be_read(page):
     for text in blocks(page, "python"):
         with contextlib.suppress(IndentationError):  # a line of a dictionary, shown by itself
             ast.parse(text)
     for text in blocks(page, "json"):
         json.loads(text)
+    for text in blocks(page, "yaml"):
+        assert yaml.safe_load(text)["kind"] == "Job"
 
 
 @names
