@@ -156,7 +156,7 @@ def _read(path: Path):
     from tokenizers import Tokenizer
 
     try:
-        return Tokenizer.from_file(str(path))
+        return Tokenizer.from_str(path.read_text(encoding="utf-8-sig"))
     except Exception as error:  # the class itself: nothing narrower is raised
         reason = str(error).split("\n")[0][:120]
         raise ValueError(f"{path}: is damaged, or no tokenizer that can be read ({reason})") from None

@@ -428,3 +428,19 @@ def test_a_byte_order_mark_changes_nothing_in_hugging_face_s_files(tmp_path):
     for name in ("tokenizer.json", "tokenizer_config.json", "added_tokens.json"):
         (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + (tmp_path / name).read_bytes())
     assert Tokenizer.from_pretrained(tmp_path).encode_pieces(TEXTS) == before
+
+
+def test_a_byte_order_mark_changes_nothing_in_sentencepiece_s_file(tmp_path):
+    from tokenizers import Tokenizer as Pieces
+    from tokenizers import models, pre_tokenizers
+
+    from quals_jax.sentencepiece import SentencePieceTokenizer
+
+    pieces = Pieces(
+        models.Unigram([("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁cat", -1.0), ("s", -2.0)], unk_id=2)
+    )
+    pieces.pre_tokenizer = pre_tokenizers.Metaspace()
+    text = pieces.to_str()
+    for mark in (b"", b"\xef\xbb\xbf"):
+        (tmp_path / "tokenizer.json").write_bytes(mark + text.encode())
+        assert SentencePieceTokenizer.from_pretrained(tmp_path).encode_pieces(["cats"]) == [[3, 4]]

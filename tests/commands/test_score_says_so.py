@@ -62,7 +62,7 @@ def test_texts_of_another_world_get_no_percentiles_and_no_marks(score):
     assert "note: the embedded model knows only Gazette" in table and "2 of 2 summaries are of another world" in table
     assert "1 documents are longer than it reads" in table and "there are no percentiles and no marks" in table
     assert not any("percentile" in found for found in rows)
-    assert "<mark role" not in page and "above 50" not in page
+    assert "<mark" not in page and "above 50" not in page
     assert "These scores say nothing" in page and "2 of 2 summaries are of another world" in page
 
 
@@ -72,7 +72,11 @@ def test_gazette_s_own_keep_theirs(score):
     assert [found.get("percentile") for found in rows] == [50.0, None]
     assert page.count("<mark role") == 1 and "1 of 2 summaries are of another world" in page
     table, page, rows = score(row(STORY.document, STORY.summary))
-    assert "another world" not in table and "knows only Gazette" in table and "knows only Gazette" in page
+    assert (
+        "another world" not in table
+        and "the embedded model knows only Gazette" in table
+        and "The embedded model knows only Gazette" in page
+    )
 
 
 def test_force_insists(score, run):  # noqa: F811
