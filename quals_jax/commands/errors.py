@@ -17,6 +17,11 @@ from quals_jax.remote import as_url, is_url
 __all__ = ["Parser", "UserError", "close_standard_output", "fail", "out_of_memory", "standard_output"]
 
 
+def _lines(prog: str) -> argparse.HelpFormatter:
+    """Most flags with their words on one line, so that all of them fit a screen."""
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=36, width=120)
+
+
 class Parser(argparse.ArgumentParser):
     """Flags, of which a bad one is told in one line and status 2. Abbreviations are refused: a typo must fail.
 
@@ -24,7 +29,7 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, **settings):
-        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
+        super().__init__(allow_abbrev=False, formatter_class=_lines, **settings)
         self.add_argument("--version", action="version", version=f"quals_jax {__version__}")
 
     def parse_known_args(self, args=None, namespace=None):
