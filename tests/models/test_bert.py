@@ -10,7 +10,8 @@ from flax import nnx
 from safetensors.numpy import load_file, save_file
 
 from quals_jax.checkpoints import CheckpointError
-from quals_jax.checkpoints.bert import export_bert, load_bert, save_bert
+from quals_jax.checkpoints.bert import export_bert, fill_bert, load_bert, save_bert
+from quals_jax.checkpoints.huggingface import read_weights
 from quals_jax.encoder import Encoder
 from quals_jax.models.bert import Bert, BertConfig
 
@@ -136,6 +137,21 @@ def test_other_layouts_of_the_same_weights(folder, span, tmp_path, layout):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_the_layout_of_factccx(folder, outputs, tmp_path):
+    """No model_type, the number of labels as a number, the classifier under another name, and four heads that point."""
+    tensors = {
+        name.replace("classifier", "label_classifier"): array for name, array in read_weights(folder / "labels").items()
+    }
+    for name in ("ext_start", "ext_end", "aug_start", "aug_end"):
+        tensors[f"{name}_classifier.weight"] = np.zeros((1, 24), np.float32)
+    save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, tmp_path / "model.safetensors")
+    config = json.loads((folder / "labels" / "config.json").read_text())
+    config = {name: value for name, value in config.items() if name not in ("model_type", "id2label", "label2id")}
+    (tmp_path / "config.json").write_text(json.dumps(config | {"num_labels": 3, "finetuning_task": "factcc_annotated"}))
+    model = load_bert(tmp_path, head="labels", tokenizer=folder / "span").model
+    np.testing.assert_allclose(model.label_logits(model.encode(*_inputs(outputs))), outputs["label_logits"], atol=1e-4)
+
+
 def test_what_is_saved_loads_again(span, tmp_path):
     save_bert(tmp_path, span.model, export_bert(span.model))
     span.tokenizer.save(tmp_path)
@@ -194,9 +210,6 @@ def test_live_against_torch(tmp_path):
     }
     theirs = transformers.BertForQuestionAnswering(transformers.BertConfig(**sizes)).eval()
     theirs.save_pretrained(tmp_path)
-    from quals_jax.checkpoints.bert import fill_bert
-    from quals_jax.checkpoints.huggingface import read_weights
-
     ours = fill_bert(BertConfig(**sizes), read_weights(tmp_path), head="span")
     ids = np.random.default_rng(0).integers(1, 50, (2, 40))
     with torch.no_grad():
