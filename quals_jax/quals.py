@@ -11,6 +11,7 @@ import numpy as np
 
 from quals_jax import __version__
 from quals_jax.corpus import CorpusResult, score_corpus
+from quals_jax.coverage import coverage, unasked
 from quals_jax.inputs import check_pairs, check_texts
 from quals_jax.pairs import MAX_PAIRS, QAPair, keep_pairs
 from quals_jax.qagen import QAGen
@@ -62,6 +63,16 @@ class QualsResult:
         return spans(self.summary, self.pairs)
 
     @property
+    def coverage(self) -> float:
+        """The share of the summary's content words that a kept pair speaks of (`quals_jax.coverage`): the score is of what was asked."""
+        return coverage(self.summary, self.pairs)
+
+    @property
+    def unasked(self) -> list[tuple[int, int]]:
+        """Start and end of the content words of the summary that no kept pair speaks of."""
+        return unasked(self.summary, self.pairs)
+
+    @property
     def num_pairs(self) -> int:
         return len(self.pairs)
 
@@ -69,7 +80,8 @@ class QualsResult:
         """The fields of `score.py`'s output that belong to the score."""
         pairs = [pair.to_json() for pair in self.pairs]
         first = {"quals": self.quals, "num_pairs": self.num_pairs, "truncated": self.truncated, "pairs": pairs}
-        return first | {"summary_truncated": self.summary_truncated}
+        unasked = [list(place) for place in self.unasked]
+        return first | {"summary_truncated": self.summary_truncated, "coverage": self.coverage, "unasked": unasked}
 
 
 class Quals:

@@ -193,7 +193,10 @@ def test_a_summary_longer_than_the_model_reads_is_flagged(quals):
     results = quals.score(["the cat", "the cat " * 20, "the cat"], [short, short, long])
     assert [result.summary_truncated for result in results] == [False, False, True]
     assert [result.truncated for result in results] == [False, True, False]
-    assert list(results[2].to_json()) == ["quals", "num_pairs", "truncated", "pairs", "summary_truncated"]
+    assert list(results[2].to_json()) == [
+        *("quals", "num_pairs", "truncated", "pairs"),
+        *("summary_truncated", "coverage", "unasked"),
+    ]
     streamed = list(quals.score_stream({"summary": text, "document": "the cat"} for text in (short, long)))
     assert [result.summary_truncated for result in streamed] == [False, True]
     assert streamed[1].to_json() == results[2].to_json()

@@ -10,6 +10,7 @@ COMMANDS = {
     "correlate": "how well metrics agree with people, on public judged summaries",
     "study": "write blind pages for people to compare two systems on; count their answers",
     "distribution": "keep the QUALS of reference summaries beside a model, so that scores get percentiles",
+    "prefer": "of several summaries of a document, write which to prefer, for preference trainers",
     "programs": "write every program as StableHLO text, lowered for the CPU, GPUs or TPUs",
     "rerank": "of several summaries of a document, pick the one with the best QUALS",
     "gazette": "print stories of the embedded newspaper, or write rows for score.py",

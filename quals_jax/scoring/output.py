@@ -12,8 +12,9 @@ from quals_jax.scoring.rows import Row
 # dropped, also where this run has no such field: it would be taken for this run's.
 OUTPUT_FIELDS = frozenset(
     ("id", "summary_index", "quals", "num_pairs", "truncated", "pairs", "spans", "percentile", "document", "summary")
-    + ("summary_truncated", "coverage", "document_answer", "document_answer_logprob")
+    + ("summary_truncated", "coverage", "unasked", "document_answer", "document_answer_logprob")
 )
+LATER_FIELDS = ("summary_truncated", "coverage", "unasked")  # than the first version's, so they stand last
 
 
 def score_block(quals, block: Block) -> list:
@@ -37,7 +38,7 @@ def output_rows(quals, block: Block, results: list, *, insist: bool = False) -> 
         for index, summary in enumerate(row.summaries):
             result = next(results)
             values = result.to_json()
-            later = {"summary_truncated": values.pop("summary_truncated")}
+            later = {name: values.pop(name) for name in LATER_FIELDS}
             own = {"id": row.id, "summary_index": index, **values, "spans": result.spans}
             percentile = None if result.outside and not insist else quals.percentile(result.quals)
             if percentile is not None:

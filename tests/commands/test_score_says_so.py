@@ -127,4 +127,4 @@ def test_no_field_of_the_input_stands_in_for_one_of_the_output(score):
         _, page, (found,) = score(row(NEWS, **old), flags=flags)
         assert "OLD" not in json.dumps(found) and "OLD" not in page
         assert (found["id"], found["kind"], found["score"]) == (7, "mine", 3)
-        assert list(found)[-3:] == ["kind", "score", "summary_truncated"]
+        assert list(found)[-5:] == ["kind", "score", "summary_truncated", "coverage", "unasked"]
