@@ -75,6 +75,9 @@ def histogram(scores: Sequence[float], reference_scores: Sequence[float] | None,
         }
         for left, right, count, share, reference in zip(edges, edges[1:], counts, shares, own, strict=False)
     ]
+    highest = int(counts.max())
+    for column in columns:  # counts of three digits do not stand side by side
+        column["labelled"] = column["count"] > 0 and (highest < 100 or column["count"] == highest)
     return {"columns": columns, "low": float(edges[0]), "high": float(edges[-1]), "references": bool(references.size)}
 
 

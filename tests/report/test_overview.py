@@ -32,6 +32,8 @@ def test_the_histogram_counts_every_score_once():
     assert columns[0]["count"] == np.sum(scores < columns[0]["high"])  # with all that is lower
     assert max(column["reference"] for column in columns) == 100.0
     assert [column["bad"] for column in columns] == sorted((column["bad"] for column in columns), reverse=True)
+    labelled = [column["count"] for column in columns if column["labelled"]]
+    assert labelled == [max(column["count"] for column in columns)]  # a hundred and more: the highest alone
     assert histogram([], None, -1.0) is None
     assert sum(column["count"] for column in histogram([-0.2], None, -1.0)["columns"]) == 1
 
