@@ -57,6 +57,8 @@ def check_pairs(pairs: Iterable[tuple[str, str] | Mapping]) -> Iterator[tuple[st
             if missing:
                 raise ValueError(f"row {row} has no {missing!r}; it has {', '.join(map(repr, pair)) or 'nothing'}")
             pair = tuple(pair[name] for name in PAIR)
+        if getattr(pair, "ndim", None) == 1:  # a row of an array
+            pair = tuple(pair)
         if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != len(PAIR):
             raise TypeError(f"row {row} is {_kind(pair)}; it must be (document, summary), or a mapping with these two")
         for name, text in zip(PAIR, pair, strict=True):

@@ -104,6 +104,7 @@ def test_rows_of_a_stream():
     Named = namedtuple("Named", "text about")
     rows = [("d", "s"), {"id": 1, "summary": "t", "document": "e"}, ["f", "u"], Named("g", "v")]
     assert list(check_pairs(iter(rows))) == [("d", "s"), ("e", "t"), ("f", "u"), ("g", "v")]
+    assert list(check_pairs(np.array([["d", "s"], ["e", "t"]]))) == [("d", "s"), ("e", "t")]
     for row, message in (
         ("ds", "row 1 is a str"),
         (("d",), "row 1 is a tuple"),
