@@ -21,7 +21,7 @@ MOST_SHOWN = 50  # of the groups of a field that was asked for, the worst
 NONE = "(none)"  # the group of rows without the field, as in the table of score.py
 OURS = {
     *("id", "summary_index", "quals", "num_pairs", "truncated", "summary_truncated", "coverage", "pairs", "spans"),
-    *("percentile", "document", "summary"),
+    *("percentile", "unasked", "document", "summary"),
 }
 
 

@@ -106,6 +106,7 @@ class _Counts:
     summaries_cut: int = 0
     outside: int = 0
     marked: int = 0
+    unasked: bool = False  # whether any row tells which of its words no question asks about
     scores: array = field(default_factory=lambda: array("d"))
     lowest: array = field(default_factory=lambda: array("d"))  # per row, the lowest of its score and its spans'
     pairs: array = field(default_factory=lambda: array("f"))
@@ -126,6 +127,7 @@ def _totals(rows: Rows, counts: _Counts, outside: Callable[[dict], bool] | None)
         counts.cut += row["truncated"]
         counts.summaries_cut += row.get("summary_truncated", False)
         counts.groups.add(row)
+        counts.unasked |= bool(row.get("unasked"))
         counts.pairs.extend(pair["score"] for pair in row["pairs"])
         if row["quals"] is None:
             counts.unscored += 1
@@ -163,7 +165,7 @@ def _heads(rows, worst, marked, group_field, token_text, sentences, looked_up, c
             "number": number,
             "quals": row["quals"],
             "bad": bad,
-            "parts": parts,
+            "parts": split_unasked(parts, row.get("unasked", []) if row["pairs"] else []),
             "facts": _facts(row),
             "worst": min(row["pairs"], key=lambda pair: pair["score"], default=None),
             "group": group_name(row.get(group_field, NONE)) if group_field else "",
@@ -207,6 +209,7 @@ def _facts(row: dict) -> str:
     facts = [shown, row.get("kind"), f"{row['num_pairs']} {'question' if row['num_pairs'] == 1 else 'questions'}"]
     facts.append("document cut" if row["truncated"] else None)
     facts.append("summary cut" if row.get("summary_truncated") else None)
+    facts.append(f"{row['coverage']:.0%} of its words asked about" if "coverage" in row else None)
     facts.append(f"above {row['percentile']}% of reference summaries" if "percentile" in row else None)
     return " · ".join(str(fact) for fact in facts if fact is not None)
 
@@ -239,6 +242,26 @@ def marked_parts(summary: str, spans: Iterable[dict], marked: float) -> list[dic
         parts += [{"text": summary[position:start], "score": None}, mark | {"text": summary[start:end]}]
         position = end
     return [part for part in [*parts, {"text": summary[position:], "score": None}] if part["text"]]
+
+
+def split_unasked(parts: list[dict], places: Iterable[Sequence[int]]) -> list[dict]:
+    """The parts, of which the plain ones are cut where words stand that no kept pair asks about (`unasked`)."""
+    found, start = [], 0
+    places = sorted(places)
+    for part in parts:
+        end = start + len(part["text"])
+        if part["score"] is None:
+            position = start
+            for left, right in places:
+                if position <= left and right <= end:
+                    found.append({"text": part["text"][position - start : left - start], "score": None})
+                    found.append({"text": part["text"][left - start : right - start], "score": None, "unasked": True})
+                    position = right
+            found.append({"text": part["text"][position - start :], "score": None})
+        else:
+            found.append(part)
+        start = end
+    return [part for part in found if part["text"]]
 
 
 def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from browser import PROGRAM, Browser
 
 from quals_jax.report import write_report
-from quals_jax.report.page import marked_parts
+from quals_jax.report.page import marked_parts, split_unasked
 from quals_jax.report.side_by_side import write_side_by_side
 from quals_jax.spans import spans
 
@@ -410,6 +410,24 @@ def test_marked_parts_are_the_summary():
     parts = marked_parts(summary, spans(summary, pairs), -0.5)
     assert "".join(part["text"] for part in parts) == summary
     assert [part["text"] for part in parts if part["score"] is not None] == ["15 May", "rained"]
+
+
+def test_words_that_nothing_asks_about_are_dotted(browser, tmp_path):
+    summary = "On 15 May it rained hard."
+    own = row(0, summary, [Pair("When?", "15 May", -4.0)], coverage=0.5, unasked=[[3, 5], [13, 19], [20, 24]])
+    browser.open(written(tmp_path, [own, *ROWS]))
+    dotted = "[...document.querySelectorAll('main .unasked')].map(part => part.textContent)"
+    assert browser.run(dotted) == ["rained", "hard"]  # 15 stands in a mark
+    assert browser.run("document.querySelector('[data-n=\"0\"] .text').textContent") == summary
+    assert "50% of its words asked about" in browser.run("document.querySelector('[data-n=\"0\"] .facts').textContent")
+    assert "Dotted words" in browser.run("document.querySelector('.help').textContent")
+
+
+def test_cutting_out_unasked_words_changes_no_letter():
+    parts = [{"text": "a b", "score": None}, {"text": "MARK", "score": -2.0}, {"text": " cc d", "score": None}]
+    found = split_unasked(parts, [[8, 10], [0, 1], [2, 6]])
+    assert "".join(part["text"] for part in found) == "a bMARK cc d"
+    assert [part["text"] for part in found if part.get("unasked")] == ["a", "cc"]
 
 
 @pytest.mark.parametrize("width", [390, 1280])
