@@ -10,10 +10,10 @@ def get_config() -> TrainConfig:
     return TrainConfig(
         kind="questions",
         seed=1,
-        steps=400,
-        checkpoint_every=100,
+        steps=180,
+        checkpoint_every=60,
         checkpoint_minutes=4.0,
-        eval_every=100,
+        eval_every=60,
         export="last",
         export_dtype="float16",
         data=DataConfig(train="gazette:train", validation="gazette:validation", batch_size=16),

@@ -11,7 +11,7 @@ def get_config() -> TrainConfig:
     return TrainConfig(
         kind="reader",
         seed=1,
-        steps=2500,
+        steps=1000,
         checkpoint_every=250,
         checkpoint_minutes=4.0,
         eval_every=250,

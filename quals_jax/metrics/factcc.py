@@ -76,10 +76,16 @@ class FactCC:
 
 
 def load(argument: str | None, settings: MetricSettings) -> FactCC:
-    """`factcc=FOLDER_OR_HUB_ID`; without it, the embedded classifier, which knows only Gazette."""
+    """`factcc=FOLDER_OR_HUB_ID`; without it, the embedded classifier, which knows only Gazette.
+
+    Raises:
+        ValueError: without a folder where no classifier is embedded, and whatever is wrong with the model.
+    """
     from quals_jax.checkpoints.bert import load_bert
     from quals_jax.precision import Precision
 
+    if not argument and not EMBEDDED.is_dir():
+        raise ValueError("factcc has no embedded classifier; name one, factcc=FOLDER (configs/factcc.py trains it)")
     tokenizer = settings.tokenizer if argument else None
     found = load_bert(argument or EMBEDDED, head="labels", tokenizer=tokenizer, dtype=settings.dtype)
     encoder = Encoder(found.model, precision=Precision.of(settings.dtype), batch_size=settings.batch_size)

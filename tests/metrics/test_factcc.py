@@ -5,6 +5,7 @@ import pytest
 
 from quals_jax.checkpoints.bert import load_bert
 from quals_jax.encoder import Encoder
+from quals_jax.metrics import factcc, load
 from quals_jax.metrics.factcc import FactCC, consistent_label
 from quals_jax.sentences import sentences
 
@@ -55,6 +56,12 @@ def test_long_documents_lose_their_end_and_sentences_stay(metric):
 )
 def test_which_label_says_consistent(described, label):
     assert consistent_label(described) == label
+
+
+def test_without_a_classifier_it_asks_for_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(factcc, "EMBEDDED", tmp_path / "none")
+    with pytest.raises(ValueError, match="name one, factcc=FOLDER"):
+        load("factcc")
 
 
 @pytest.mark.parametrize(
