@@ -13,6 +13,7 @@ from quals_jax.distribution import is_of, read_distribution
 from quals_jax.inputs import check_texts
 from quals_jax.pair_formats import FORMATS, PairCodec, PairFormat, source_prefix
 from quals_jax.pairs import QAPair
+from quals_jax.places import answer_places
 from quals_jax.precision import Precision
 from quals_jax.seq2seq import Seq2Seq
 from quals_jax.tokenizer import Tokenizer
@@ -22,6 +23,7 @@ from quals_jax.world import EMBEDDED
 class QAGen:
     """A question-answer generator on all local devices. Make one with `from_pretrained`.
 
+    unknown: what the model was taught to answer where the text has no answer.
     name: what the model is called in signatures. fingerprint: a hash of its weights. distribution: QUALS of reference
     summaries ("quals", sorted) and what made them ("signature"), if the model came with it. only_gazette: whether it is the embedded
     model, to which other texts are strange. runner: the model in ids.
@@ -30,7 +32,7 @@ class QAGen:
     def __init__(
         self, model, tokenizer: Tokenizer, *, search: SearchConfig | None = None, batch_size: int = 8, name: str = "model",
         fingerprint: str = "", devices: Sequence[jax.Device] | None = None, distribution: dict | None = None,
-        precision: Precision | None = None, only_gazette: bool = False, pair_format: str = "connector",
+        precision: Precision | None = None, only_gazette: bool = False, pair_format: str = "connector", unknown: str = "",
     ):  # fmt: skip
         if tokenizer.size > model.config.vocab_size:
             raise ValueError(
@@ -42,6 +44,11 @@ class QAGen:
         self.config, self.dtype = model.config, self.runner.precision.name
         self.tokenizer, self.search = tokenizer, search or SearchConfig()
         self.runner.require_room(self.search.max_length)
+        self.unknown = unknown
+        if self.search.covering and self.codec.separator_id is None:
+            raise ValueError(
+                f"covering needs one token between question and answer; the pair format {pair_format} has none"
+            )
         self.batch_size, self.name, self.fingerprint = batch_size, name, fingerprint
         self.distribution, self.only_gazette = distribution, only_gazette
 
@@ -75,26 +82,41 @@ class QAGen:
         return cls(
             checkpoint.model, checkpoint.tokenizer, search=search, batch_size=batch_size, name=checkpoint.name,
             fingerprint=checkpoint.fingerprint, devices=devices, precision=precision, only_gazette=embedded,
-            distribution=read_distribution(checkpoint.folder, checkpoint.fingerprint), pair_format=format.name,
+            distribution=read_distribution(checkpoint.folder, checkpoint.fingerprint), pair_format=format.name, unknown=checkpoint.settings.unknown,
         )  # fmt: skip
 
     def generate(self, summaries: Sequence[str]) -> list[list[QAPair]]:
         """All `num_beams` pairs of every summary, best first."""
-        return self.generate_ids([ids for ids, _ in self.tokenizer.encode_batch(check_texts("summaries", summaries))])
+        summaries = check_texts("summaries", summaries)
+        return self._searched([ids for ids, _ in self.tokenizer.encode_batch(summaries)], summaries, answered=False)
 
     def generate_ids(self, sources: Sequence[list[int]]) -> list[list[QAPair]]:
-        """`generate` for texts that are ids already."""
-        results: list[list[QAPair]] = [[] for _ in sources]
-        for row, hypotheses in self.runner.search(sources, self.search):
-            results[row] = self._pairs(hypotheses)
-        return results
+        """`generate` for texts that are ids already.
+
+        Raises:
+            ValueError: if the search covers its texts, which must then be given as texts.
+        """
+        if self.search.covering:
+            raise ValueError("a search that covers its texts needs the texts: use generate")
+        return self._searched(sources, None, answered=False)
 
     def answered(self, summaries: Sequence[str], sources: Sequence[list[int]]) -> list[list[QAPair]]:
         """Of every summary (and its ids) the pairs whose answer is literally in it, upper and lower case apart: `generate` without those
         that `keep_pairs` drops first, which are not even made."""
+        return self._searched(sources, summaries, answered=True)
+
+    def _searched(
+        self, sources: Sequence[list[int]], summaries: Sequence[str] | None, *, answered: bool
+    ) -> list[list[QAPair]]:
+        covering = {}
+        if self.search.covering:
+            texts = map(self.codec.as_read, summaries)
+            pieces = self.tokenizer.encode_pieces, self.tokenizer.decode
+            places = [answer_places(text, *pieces, unknown=self.unknown) for text in texts]
+            covering = {"places": places, "separator_id": self.codec.separator_id}
         results: list[list[QAPair]] = [[] for _ in sources]
-        for row, hypotheses in self.runner.search(sources, self.search):
-            results[row] = self._pairs(hypotheses, self.codec.as_read(summaries[row]).lower())
+        for row, hypotheses in self.runner.search(sources, self.search, **covering):
+            results[row] = self._pairs(hypotheses, self.codec.as_read(summaries[row]).lower() if answered else None)
         return results
 
     def score(self, documents: Sequence[str], kept_lists: Sequence[Sequence[QAPair]]) -> list[list[np.ndarray]]:

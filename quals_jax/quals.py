@@ -193,6 +193,8 @@ class Quals:
         for name in ("min_length", "max_length", "length_penalty", "no_repeat_ngram_size"):
             if getattr(search, name) != usual[name]:
                 fields[name] = getattr(search, name)
+        if search.covering:
+            fields["covering"] = "on"
         fields |= {"pairs": self.max_pairs or "all", "summary_score": self.summary_score}
         fields |= {"dtype": qagen.dtype, "backend": qagen.runner.platform, "version": __version__}
         return " | ".join(f"{name}:{value}" for name, value in fields.items())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache, partial
 
 import jax
@@ -19,11 +20,13 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from quals_jax import parallel
+from quals_jax.decoding.covering import Places
 from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig, diverse_beam_search
 from quals_jax.decoding.rules import NO_RULES, Rules, as_one_event
 from quals_jax.decoding.sampling import Samples, SamplingConfig, sample_keys, top_k_sample
 from quals_jax.decoding.stages import cache_stages
 from quals_jax.models.teacher_forcing import encode_memory, per_token, reduce_logits, shift_right, target_logprobs
+from quals_jax.places import stacked_places
 from quals_jax.precision import Precision
 
 # What a text is padded to before it is searched or sampled from: its own length decides, never its neighbours'.
@@ -42,16 +45,20 @@ LOGITS_AT_ONCE = 2**24  # numbers, when targets are scored
 
 
 def search_rows(
-    graph, config: SearchConfig, rules: Rules | None, params, source_ids: Int[Array, "batch source"], active: Bool[Array, "batch"]
+    graph, config: SearchConfig, rules: Rules | None, params, source_ids: Int[Array, "batch source"], active: Bool[Array, "batch"],
+    *places: Array,
 ) -> Hypotheses:  # fmt: skip
-    """What the model writes of every text of a batch, best first."""
+    """What the model writes of every text of a batch, best first. `places`: the arrays of `Places`, for a search that covers its texts."""
+    rules = rules or NO_RULES
     model, step, decoding = _decoder(graph, params, source_ids, beam=config.num_beams, length=config.max_length + 1)
     return diverse_beam_search(
         step,
         batch=source_ids.shape[0],
         config=config,
         active=active,
-        rules=rules or NO_RULES,
+        rules=rules,
+        places=Places(*places) if places else None,
+        separator_id=rules.separator,
         **decoding,
         **ids_of(model),
     )
@@ -153,8 +160,15 @@ class Seq2Seq:
         self._programs: dict[tuple, Callable] = {}
         self._scored_tokens = self._scored_positions = 0
 
-    def search(self, sources: Sequence[Sequence[int]], config: SearchConfig) -> Iterator[tuple[int, Hypotheses]]:
-        """The hypotheses [beam, ...] of every source as (its place, hypotheses), in the order in which batches are done.
+    def search(
+        self,
+        sources: Sequence[Sequence[int]],
+        config: SearchConfig,
+        places: Sequence | None = None,
+        separator_id: int | None = None,
+    ) -> Iterator[tuple[int, Hypotheses]]:
+        """The hypotheses [beam, ...] of every source as (its place, hypotheses), in the order in which batches are done. With
+        `config.covering`, `places` are every source's (`places.answer_places`), and answers begin behind `separator_id`.
 
         What a source's hypotheses are depends on it alone, not on what stands beside it.
 
@@ -162,11 +176,17 @@ class Seq2Seq:
             ValueError: if hypotheses may become longer than the model has positions for.
         """
         self.require_room(config.max_length)
-        program = self._program(search_rows, config, self.rules)
+        rules = self.rules
+        if config.covering:
+            rules = replace(rules or NO_RULES, separator=separator_id)
+        program = self._program(search_rows, config, rules)
 
         def run(rows: list[int], shape):
             ids, lengths = self._pad([sources[row] for row in rows], shape[0])
-            return program(self._params, *parallel.shard_rows((ids, lengths > 0), self.mesh))
+            arrays = (ids, lengths > 0)
+            if config.covering:
+                arrays += stacked_places([places[row] for row in rows], len(ids), shape[0])
+            return program(self._params, *parallel.shard_rows(arrays, self.mesh))
 
         return self._each(sources, run)
 

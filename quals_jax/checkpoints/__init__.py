@@ -33,7 +33,7 @@ class ModelSettings:
     """What a model folder does not say of itself: the `quals_jax` block of its `config.json`, or these defaults of a QAGen.
 
     pair_format: a name in `pair_formats`; None: what the model is known for, and a BART's is the reference's. prefix: what is put before
-    every text; None: the format's own.
+    every text; None: the format's own. unknown: what the model was taught to answer where the text has no answer; empty: nothing.
     """
 
     source_bos: bool = False
@@ -42,6 +42,7 @@ class ModelSettings:
     max_source_tokens: int = MAX_SOURCE_TOKENS
     pair_format: str | None = None
     prefix: str | None = None
+    unknown: str = ""
 
     def __post_init__(self):
         whole = [type(value) is int for value in (self.connector_id, self.max_source_tokens)]
@@ -50,6 +51,7 @@ class ModelSettings:
         self._require("connector_id", whole[0] and self.connector_id >= 0, "an id, a whole number")
         known = self.pair_format is None or (isinstance(self.pair_format, str) and self.pair_format in FORMATS)
         self._require("pair_format", known, f"one of {', '.join(FORMATS)}")
+        self._require("unknown", isinstance(self.unknown, str), "a text")
         self._require("prefix", self.prefix is None or isinstance(self.prefix, str), "a text")
         self._require("max_source_tokens", whole[1] and self.max_source_tokens >= 2, "a whole number, at least 2")
 

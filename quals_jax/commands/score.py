@@ -116,7 +116,7 @@ def load_quals(options):
 
     if options.model is None and not (EMBEDDED / "config.json").exists():
         raise UserError("there is no embedded model in this copy; name one with --model")
-    search = SearchConfig(options.num_beams, options.num_groups, options.diversity_strength)
+    search = SearchConfig(options.num_beams, options.num_groups, options.diversity_strength, covering=options.covering)
     try:
         qagen = QAGen.from_pretrained(options.model, options.tokenizer, search, options.dtype, options.batch_size)
     except (ValueError, OSError) as error:

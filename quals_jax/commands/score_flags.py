@@ -73,6 +73,11 @@ def parser() -> Parser:
     add = parser.add_argument_group("metric").add_argument
     add("--model", metavar="PATH", help=MODEL)
     add("--tokenizer", metavar="DIR", help="the tokenizer's folder, if the model has none beside it")
+    add(
+        "--covering",
+        action="store_true",
+        help="answers are spans of the summary by construction (not the paper's search)",
+    )
     add("--num_beams", type=int, default=60, help="pairs written for a summary (60)")
     add("--num_groups", type=int, help="groups of diverse beam search (as many as beams)")
     add("--diversity_strength", type=float, default=0.5, help="(0.5)")

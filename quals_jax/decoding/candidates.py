@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from quals_jax.decoding.covering import Answers, Places, next_tokens
 from quals_jax.decoding.rules import Rules
 from quals_jax.decoding.search_config import SearchConfig
 from quals_jax.decoding.top_k import top_k
@@ -35,6 +36,8 @@ def best_continuations(
     eos_id: int,
     pad_id: int,
     rules: Rules,
+    answers: Answers | None = None,
+    places: Places | None = None,
 ) -> Candidates:
     """The 2 x beams best continuations, group after group, each group paying for the tokens that earlier groups chose.
 
@@ -43,6 +46,9 @@ def best_continuations(
     2K(G-1) + 2K + forbidden tokens of a beam at least 2K are free of both, and each of these is at least as good as any token
     outside, at a lower id where it is equal (top_k prefers lower ids). The short list is then sorted by token id: equal scores
     fall as they would in a search of the whole vocabulary, to the lowest beam and then the lowest token.
+
+    With `answers`, a beam that is in its answer has another list: what its text may go on with. What scores -inf then costs later groups
+    nothing.
     """
     batch, beams, vocab = logits.shape
     groups, wanted = config.num_groups, 2 * config.beams_per_group
@@ -61,6 +67,13 @@ def best_continuations(
     present = jnp.any(tokens == forced_id, axis=-1, keepdims=True)
     values = jnp.concatenate([values, jnp.where(present, -jnp.inf, forced_value)], axis=-1)
     tokens = jnp.concatenate([tokens, jnp.where(present, vocab, forced_id)], axis=-1).astype(jnp.int32)
+    if answers is not None:
+        options, inside = next_tokens(answers, places, eos_id, vocab)
+        chances = jnp.take_along_axis(logits, jnp.minimum(options, vocab - 1), axis=-1)
+        chances = jnp.where(options == vocab, -jnp.inf, chances)
+        tokens, options = _equally_long(tokens, options, vocab)
+        values, chances = _equally_long(values, chances, -jnp.inf)
+        tokens, values = (jnp.where(inside[..., None], *own) for own in ((options, tokens), (chances, values)))
     order = jnp.argsort(tokens, axis=-1)
     tokens, values = (jnp.take_along_axis(array, order, axis=-1) for array in (tokens, values))
     # A beam without a finite logit has no continuation.
@@ -69,6 +82,8 @@ def best_continuations(
     last = step >= config.max_length
     allowed = (tokens != pad_id) & (tokens != vocab)
     allowed &= jnp.where(last, tokens == eos_id, (tokens != eos_id) | (step >= config.min_length))
+    if answers is not None:  # spelled from several places
+        allowed &= jnp.pad(tokens[..., 1:] != tokens[..., :-1], ((0, 0), (0, 0), (1, 0)), constant_values=True)
     if blocked is not None:
         free = ~jnp.any(tokens[..., None] == blocked[..., None, :], axis=-1)
         allowed &= free | (last & (tokens == eos_id))
@@ -77,11 +92,31 @@ def best_continuations(
         forced = jnp.where(tokens == forced_id, 0.0, -jnp.inf).astype(logprobs.dtype)
         logprobs = jnp.where(step < len(rules.prefix), forced, logprobs)
     strength = config.diversity_strength
-    return _group_by_group(tokens, logprobs, model_logprobs, totals, step, groups, wanted, strength, rules.free)
+    return _group_by_group(
+        tokens, logprobs, model_logprobs, totals, step, groups, wanted, strength, rules.free, answers is not None
+    )
+
+
+def _equally_long(first: Array, second: Array, fill) -> tuple[Array, Array]:
+    """Both filled up along the last axis to the longer one."""
+    length = max(first.shape[-1], second.shape[-1])
+    return tuple(
+        jnp.pad(array, ((0, 0), (0, 0), (0, length - array.shape[-1])), constant_values=fill)
+        for array in (first, second)
+    )
 
 
 def _group_by_group(
-    tokens, logprobs, model_logprobs, totals, step, groups: int, wanted: int, strength: float, free: tuple[int, ...]
+    tokens,
+    logprobs,
+    model_logprobs,
+    totals,
+    step,
+    groups: int,
+    wanted: int,
+    strength: float,
+    free: tuple[int, ...],
+    only_possible: bool,
 ) -> Candidates:
     """The dependent part of the choice, over the short lists alone: a scan over the groups."""
     batch, beams, length = tokens.shape
@@ -109,7 +144,8 @@ def _group_by_group(
         best, place = jax.lax.top_k(scores.reshape(batch, -1), wanted)
         token = jnp.take_along_axis(group_tokens.reshape(batch, -1), place, axis=-1)
         # fairseq: all 2K candidates of a group count, taken or not; one found twice counts twice.
-        chosen = jax.lax.dynamic_update_slice_in_dim(chosen, token, number * wanted, axis=1)
+        counted = jnp.where(best > -jnp.inf, token, -1) if only_possible else token
+        chosen = jax.lax.dynamic_update_slice_in_dim(chosen, counted, number * wanted, axis=1)
         return chosen, (best, token, place)
 
     chosen = jnp.zeros_like(tokens[:, 0, :1]) - 1  # of no group yet: an id that no token has

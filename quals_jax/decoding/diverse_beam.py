@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from quals_jax.decoding.candidates import Candidates, best_continuations
+from quals_jax.decoding.covering import Answers, Places, follow, no_answers
 from quals_jax.decoding.rules import NO_RULES, Rules, as_one_event
 from quals_jax.decoding.search_config import SearchConfig
 from quals_jax.decoding.stages import Grow, in_stages
@@ -65,6 +66,7 @@ class _State:
     num_finished: Int[Array, "batch"]
     active: Bool[Array, "batch"]
     cache: Any
+    answers: Answers | None  # of live beams, in a search that covers its text
 
 
 def diverse_beam_search(
@@ -79,6 +81,8 @@ def diverse_beam_search(
     pad_id: int = 1,
     rules: Rules = NO_RULES,
     grow: Grow | None = None,
+    places: Places | None = None,
+    separator_id: int | None = None,
 ) -> Hypotheses:
     """All `num_beams` finished hypotheses of every row, best first; ties in order of finishing.
 
@@ -90,6 +94,8 @@ def diverse_beam_search(
         active: rows to search; others (padding of the batch) are done from the start.
         rules: what hypotheses begin with (hub summarizers force `<s>`), what else ends them, and what may repeat freely.
         grow: from a cache and a number of tokens to the same cache with room for so many.
+        places, separator_id: where answers may stand, which begin behind the first separator; a row then has fewer hypotheses where no
+            more can be (of length 0, with scores of -inf).
     """
     time = config.max_length + 1
     active = jnp.ones(batch, bool) if active is None else active
@@ -102,9 +108,9 @@ def diverse_beam_search(
         logits, cache = step_function(jnp.where(state.step == 0, start_id, last), state.cache)
         candidates = best_continuations(
             as_one_event(logits, rules.ends, eos_id), state.live.tokens, state.live.totals, state.step, config,
-            start_id=start_id, eos_id=eos_id, pad_id=pad_id, rules=rules,
+            start_id=start_id, eos_id=eos_id, pad_id=pad_id, rules=rules, answers=state.answers, places=places,
         )  # fmt: skip
-        return _proceed(state, candidates, cache, config, eos_id)
+        return _proceed(state, candidates, cache, config, eos_id, places, separator_id)
 
     # Everything starts from `active`, so that under shard_map all of the state varies over devices as it does.
     zeros = jnp.zeros((batch, config.num_beams), jnp.float64 if jax.config.jax_enable_x64 else jnp.float32)
@@ -124,12 +130,15 @@ def diverse_beam_search(
         num_finished=slots[:, 0],
         active=active,
         cache=cache,
+        answers=None if places is None else no_answers(places, config.num_beams),
     )
     state = in_stages(more, advance, state, time, grow)
     return _best_first(state, config)
 
 
-def _proceed(state: _State, candidates: Candidates, cache, config: SearchConfig, eos_id: int) -> _State:
+def _proceed(
+    state: _State, candidates: Candidates, cache, config: SearchConfig, eos_id: int, places: Places | None, separator_id: int | None
+) -> _State:  # fmt: skip
     """Finishes what ends among the first `num_beams` candidates, and moves the beams to the first that do not end."""
     beams = config.num_beams
     is_eos = candidates.tokens == eos_id
@@ -149,17 +158,26 @@ def _proceed(state: _State, candidates: Candidates, cache, config: SearchConfig,
     num_finished = jnp.minimum(state.num_finished + jnp.sum(ends, axis=1, dtype=jnp.int32), beams)
 
     # fairseq: all slots behind one that ended move up, so beams change their group.
-    kept = jnp.argsort(is_eos, axis=1, stable=True)[:, :beams]
+    gone = is_eos if places is None else is_eos | (candidates.totals == -jnp.inf)
+    kept = jnp.argsort(gone, axis=1, stable=True)[:, :beams]
     live = jax.tree.map(lambda array: _gather(array, kept), extended)
     parents = jnp.take_along_axis(candidates.slots, kept, axis=1)
+    active = state.active & (num_finished < beams) & (state.step < config.max_length)
+    answers = None
+    if places is not None:
+        answers = follow(
+            state.answers, places, parents, jnp.take_along_axis(candidates.tokens, kept, axis=1), separator_id
+        )
+        active &= jnp.any(live.totals > -jnp.inf, axis=1)
     return _State(
         step=state.step + 1,
         live=live,
         finished=finished,
         lengths=lengths,
         num_finished=num_finished,
-        active=state.active & (num_finished < beams) & (state.step < config.max_length),
+        active=active,
         cache=jax.tree.map(lambda leaf: _gather(leaf, parents) if leaf.ndim >= 2 else leaf, cache),
+        answers=answers,
     )
 
 

@@ -12,11 +12,13 @@ from jaxtyping import Array, Float
 @dataclass(frozen=True)
 class Rules:
     """prefix: ids that every hypothesis begins with, at no cost. ends: ids that end a hypothesis as the end of sentence does: one event
-    with it. free: ids that carry no penalty of diversity, however many groups choose them."""
+    with it. free: ids that carry no penalty of diversity, however many groups choose them. separator: the id behind which an answer
+    begins, in a search that covers its text."""
 
     prefix: tuple[int, ...] = ()
     ends: tuple[int, ...] = ()
     free: tuple[int, ...] = ()
+    separator: int | None = None
 
 
 NO_RULES = Rules()

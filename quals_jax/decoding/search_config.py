@@ -11,7 +11,7 @@ class SearchConfig:
 
     num_groups: as many as beams, unless given. diversity_strength: what a token costs per choice of it by an earlier group; ignored
     with one group. min_length, max_length: in tokens without the end of sentence. length_penalty: the exponent of the length by which
-    a hypothesis' score is divided.
+    a hypothesis' score is divided. covering: answers are spans of the text by construction (`covering.py`); not the paper's.
     """
 
     num_beams: int = 60
@@ -21,6 +21,7 @@ class SearchConfig:
     max_length: int = 60
     length_penalty: float = 1.0
     no_repeat_ngram_size: int = 0
+    covering: bool = False
 
     def __post_init__(self):
         if self.num_groups is None:

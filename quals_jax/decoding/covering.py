@@ -1,0 +1,84 @@
+"""Answers from the text by construction: after the separator a hypothesis goes on only with tokens that spell a span of the text.
+
+A beam carries how many tokens its answer has and at which places of the text it can stand; both move with the beams and shrink with every
+token. All shapes are static: places and tokens are padded.
+
+Axes: batch, beam, place (where an answer may begin), time (tokens of an answer).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int
+
+NOTHING = -1
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Places:
+    """tokens: what an answer from this place is spelled with (NOTHING behind the last). ends: whether it may end behind each token."""
+
+    tokens: Int[Array, "batch place time"]
+    ends: Bool[Array, "batch place time"]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Answers:
+    """Of every beam: the length of its answer so far (NOTHING before the separator), and where it can stand."""
+
+    length: Int[Array, "batch beam"]
+    alive: Bool[Array, "batch beam place"]
+
+
+def no_answers(places: Places, beams: int) -> Answers:
+    """Before the first token."""
+    alive = jnp.broadcast_to(
+        (places.tokens[:, :, 0] != NOTHING)[:, None], (len(places.tokens), beams, places.tokens.shape[1])
+    )
+    return Answers(jnp.zeros(alive.shape[:2], jnp.int32) + NOTHING, alive)
+
+
+def next_tokens(
+    answers: Answers, places: Places, eos_id: int, nothing_id: int
+) -> tuple[Int[Array, "batch beam option"], Bool[Array, "batch beam"]]:
+    """What may come next in every beam's answer, `nothing_id` where nothing; and which beams are in their answers at all. A token that
+    several places spell comes several times."""
+    inside = answers.length >= 0
+    longest = places.tokens.shape[-1]
+    at = jnp.clip(answers.length, 0, longest - 1)
+    # [batch, beam, place]: a gather along time with an index for every beam.
+    spelled = _at(places.tokens, at)
+    spelled = jnp.where(
+        answers.alive & (answers.length < longest)[..., None] & (spelled != NOTHING), spelled, nothing_id
+    )
+    ended = (
+        _at(places.ends, jnp.clip(answers.length - 1, 0, longest - 1)) & answers.alive & (answers.length > 0)[..., None]
+    )
+    end = jnp.where(jnp.any(ended, axis=-1, keepdims=True), eos_id, nothing_id)
+    return jnp.concatenate([spelled, end], axis=-1).astype(jnp.int32), inside
+
+
+def follow(
+    answers: Answers,
+    places: Places,
+    parents: Int[Array, "batch beam"],
+    tokens: Int[Array, "batch beam"],
+    separator_id: int,
+) -> Answers:
+    """The answers of the beams' continuations: each its parent's, and one token more."""
+    length = jnp.take_along_axis(answers.length, parents, axis=1)
+    alive = jnp.take_along_axis(answers.alive, parents[..., None], axis=1)
+    spelled = _at(places.tokens, jnp.clip(length, 0, places.tokens.shape[-1] - 1))
+    inside = length >= 0
+    alive = jnp.where(inside[..., None], alive & (spelled == tokens[..., None]), alive)
+    return Answers(jnp.where(inside, length + 1, jnp.where(tokens == separator_id, 0, NOTHING)), alive)
+
+
+def _at(values: Array, index: Int[Array, "batch beam"]) -> Array:
+    """[batch, beam, place] of [batch, place, time] and a time for every beam."""
+    return jax.vmap(lambda own, times: own.T[times])(values, index)

@@ -1,0 +1,68 @@
+"""Where in a summary answers can stand: what every span is spelled with, for a search that covers the summary (`decoding/covering.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from quals_jax.decoding.covering import NOTHING
+
+LONGEST_ANSWER = 16  # tokens
+
+
+def word_starts(text: str) -> list[int]:
+    """Where words begin: behind a space, and where letters and digits begin."""
+    return [place for place in range(len(text)) if not text[place].isspace() and _boundary(text, place)]
+
+
+def answer_places(
+    text: str,
+    encode: Callable[[Sequence[str]], list[list[int]]],
+    decode: Callable[[Sequence[int]], str],
+    unknown: str = "",
+) -> list[tuple[list[int], list[bool]]]:
+    """For every word of the text the ids of what follows, encoded anew from there (answers are written without a space in front), and
+    behind which of them an answer may end: at the end of a word. `unknown` is a last place of its own: what the model says where the text
+    has no answer."""
+    starts = word_starts(text)
+    spelled = encode([text[start:] for start in starts])
+    places = []
+    for start, ids in zip(starts, spelled, strict=True):
+        ids = ids[:LONGEST_ANSWER]
+        ends = []
+        for length in range(1, len(ids) + 1):
+            said = decode(ids[:length])
+            end = start + len(said)
+            ends.append(text[start:end] == said and not said[-1:].isspace() and _boundary(text, end))
+        places.append((ids, ends))
+    if unknown:
+        ids = encode([unknown])[0]
+        places.append((ids, [False] * (len(ids) - 1) + [True]))
+    return places
+
+
+def stacked_places(
+    rows: Sequence[Sequence[tuple[list[int], list[bool]]]], count: int, most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """`Places` of a batch of `count` rows, `most` places each: tokens and ends, both [batch, place, time]. What is beyond is left out."""
+    tokens = np.full((count, most, LONGEST_ANSWER), NOTHING, np.int32)
+    ends = np.zeros((count, most, LONGEST_ANSWER), bool)
+    for row, own in enumerate(rows):
+        for place, (ids, last) in enumerate(own[:most]):
+            tokens[row, place, : len(ids)], ends[row, place, : len(ids)] = ids, last
+    return tokens, ends
+
+
+def _boundary(text: str, place: int) -> bool:
+    """Whether no word goes on here."""
+    if place == 0 or place == len(text):
+        return True
+    before, after = text[place - 1], text[place]
+    return not (_of_word(before) and _of_word(after)) and (
+        before.isspace() or _of_word(before) != _of_word(after) or after.isspace()
+    )
+
+
+def _of_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
