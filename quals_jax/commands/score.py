@@ -137,9 +137,17 @@ def _refuse_old_output(output: str) -> None:
             )
 
 
+def _paths(options) -> dict[str, str]:
+    """The files of the input by the flags that name them."""
+    given = {name: getattr(options, name) for name in FILES if getattr(options, name) is not None}
+    if isinstance(several := given.get("input"), list):
+        return {f"input {number}": path for number, path in enumerate(several)}
+    return given
+
+
 def _stamps(options) -> dict[str, list[int]]:
     """What changes when a file of the input is changed or replaced; nothing where one is no file."""
-    paths = {name: getattr(options, name) for name in FILES if getattr(options, name) is not None}
+    paths = _paths(options)
     if not all(map(os.path.isfile, paths.values())):
         return {}
     found = {name: os.stat(path) for name, path in paths.items()}
@@ -150,7 +158,10 @@ def _arguments(options, quals) -> dict:
     """All that shapes the output, but for the rows of the input: those the ledger compares."""
     names = (*FILES, "document", "summary", "on_error", "block_rows", "batch_size", "shard", "tokenizer")
     values = {name: getattr(options, name) for name in names}
-    sizes = {name: os.path.getsize(values[name]) for name in FILES if values[name] and os.path.isfile(values[name])}
+    sizes = {name: os.path.getsize(path) for name, path in _paths(options).items() if os.path.isfile(path)}
+    for name in ("document_column", "summary_column", "id_column", "encoding"):
+        if getattr(options, name) is not None:
+            values[name] = getattr(options, name)
     if options.force:
         values["force"] = True
     return {**values, "sizes": sizes, "signature": quals.signature, "weights": quals.qagen.fingerprint}

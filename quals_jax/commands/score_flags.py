@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import glob
 import math
 import os
 from pathlib import Path
@@ -32,7 +34,11 @@ EXAMPLES = """examples:
 """
 FORMS = (("input",), ("documents", "summaries"), ("document", "summary"))
 INPUT = (
-    ("input", "FILE", "JSONL, CSV or TSV with document and summary (.gz too; - is standard input)"),
+    (
+        "input",
+        "FILE",
+        "JSONL, JSON, CSV, TSV (.gz too), Parquet, Arrow or a saved data set; several or a pattern; - is standard input",
+    ),
     ("documents", "FILE", "one document a line; goes with --summaries"),
     ("summaries", "FILE", 'one summary a line, or {"summaries": [...]}'),
     ("document", "TEXT", "a single document; goes with --summary"),
@@ -45,7 +51,12 @@ def parser() -> Parser:
     parser = Parser(prog="score.py", usage=USAGE, description=DESCRIPTION, epilog=EXAMPLES)
     add = parser.add_argument_group("input (one of the three)").add_argument
     for name, value, text in INPUT:
-        add(f"--{name}", metavar=value, help=text)
+        several = {"nargs": "+", "action": "extend"} if name == "input" else {}
+        add(f"--{name}", metavar=value, help=text, **several)
+    add("--document_column", metavar="NAME", help="the field that holds the document (document, or a known pair)")
+    add("--summary_column", metavar="NAME", help="the field that holds the summary, or a list of them (summary)")
+    add("--id_column", metavar="NAME", help="the field that holds the id (id)")
+    add("--encoding", metavar="NAME", help="of text files, such as cp1252 (UTF-8, or UTF-16 with its mark)")
     add("--on_error", choices=("stop", "skip"), default="stop", help="what to do with a bad row (stop)")
     add = parser.add_argument_group("output").add_argument
     add("--output", metavar="FILE", help="JSONL, a path or a URL; without it the rows go to standard output")
@@ -100,6 +111,18 @@ def check(options) -> None:
     Raises:
         UserError: naming the flag.
     """
+    if options.input is not None:
+        options.input = files_of(options.input)
+    if options.encoding is not None:
+        try:
+            codecs.lookup(options.encoding)
+        except LookupError:
+            raise UserError(
+                f"--encoding {options.encoding}: is no encoding that Python knows, such as utf-8 or cp1252"
+            ) from None
+    named = [name for name in ("document_column", "summary_column", "id_column") if getattr(options, name)]
+    if named and options.input is None:
+        raise UserError(f"--{named[0]} goes with --input")
     used = [form for form in FORMS if any(getattr(options, name) is not None for name in form)]
     if len(used) != 1 or any(getattr(options, name) is None for name in used[0]):
         raise UserError(
@@ -130,20 +153,43 @@ def check(options) -> None:
     _check_files(options)
 
 
+def files_of(words: list[str]) -> str | list[str]:
+    """The files that the words of `--input` name: each a path, or a pattern such as part-*.jsonl. One alone is no list.
+
+    Raises:
+        UserError: if a pattern fits nothing.
+    """
+    files = []
+    for word in words:
+        if any(mark in word for mark in "*?[") and not os.path.exists(word) and not is_url(word):
+            found = sorted(glob.glob(word, recursive=True))
+            if not found:
+                raise UserError(f"--input {word}: no file fits this pattern")
+            files += found
+        else:
+            files.append(word)
+    if "-" in files and len(files) > 1:
+        raise UserError("--input: standard input cannot be one of several files")
+    return files[0] if len(files) == 1 else files
+
+
 def _check_files(options) -> None:
     """No file is both read and written; and a report that could not be written is found before hours of work."""
-    read = [name for name in ("input", "documents", "summaries", "model") if getattr(options, name)]
+    read = []
+    for name in ("input", "documents", "summaries", "model"):
+        given = getattr(options, name) or []
+        read += [(name, path) for path in ([given] if isinstance(given, str) else given)]
     pages = [name for name in ("report", "summary_json") if getattr(options, name)]
     if options.output:
         refuse_special(Path(options.output))
     for ending in ENDINGS if options.output else ():
         own = options.output + ending
-        for other in [*read, *pages]:
-            if _same(own, getattr(options, other)):
+        for other, path in [*read, *((page, getattr(options, page)) for page in pages)]:
+            if _same(own, path):
                 raise UserError(f"--{other} is {own}, which --output writes; name another file")
     for page in pages:
-        for other in [*read, *(name for name in pages if name < page)]:
-            if _same(getattr(options, page), getattr(options, other)):
+        for other, path in [*read, *((name, getattr(options, name)) for name in pages if name < page)]:
+            if _same(getattr(options, page), path):
                 raise UserError(f"--{page} and --{other} are the same file, {getattr(options, page)}")
     for place in (options.output, options.report, options.summary_json):
         if is_url(place):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from quals_jax.errors import UserError
-from quals_jax.scoring.rows import Row, RowError, read_parallel, read_rows, single_row
+from quals_jax.scoring.columns import Columns
+from quals_jax.scoring.rows import Row, RowError, read_files, read_parallel, single_row
 
 
 class Block(NamedTuple):
@@ -29,18 +31,27 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class RowSource:
-    """Where rows come from: one file (`input`), two with a text a line, or one pair of texts; and how they are taken.
+    """Where rows come from: one file or several (`input`), two with a text a line, or one pair of texts; and how they are taken.
 
-    block_rows: rows of a block. on_error: what is done at a bad row, "stop" or "skip".
+    block_rows: rows of a block. on_error: what is done at a bad row, "stop" or "skip". document_column, summary_column, id_column:
+    the fields' names where they are not the usual ones. encoding: of text files.
     """
 
-    input: str | None = None
+    input: str | Sequence[str] | None = None
     documents: str | None = None
     summaries: str | None = None
     document: str | None = None
     summary: str | None = None
     block_rows: int = 256
     on_error: str = "stop"
+    document_column: str | None = None
+    summary_column: str | None = None
+    id_column: str | None = None
+    encoding: str | None = None
+
+    @property
+    def columns(self) -> Columns:
+        return Columns(self.document_column, self.summary_column, self.id_column)
 
 
 def read_blocks(source: RowSource, shard: tuple[int, int] = (0, 1), seen=None) -> Iterator[Block]:
@@ -50,9 +61,10 @@ def read_blocks(source: RowSource, shard: tuple[int, int] = (0, 1), seen=None) -
         UserError: at a bad row, after the blocks before it (`--on_error stop`); where the input cannot be read, or has no rows.
     """
     if source.input is not None:
-        rows = read_rows(source.input)
+        files = [source.input] if isinstance(source.input, str) else source.input
+        rows = read_files(files, source.columns, encoding=source.encoding, tell=_tell)
     elif source.documents is not None:
-        rows = read_parallel(source.documents, source.summaries)
+        rows = read_parallel(source.documents, source.summaries, source.encoding)
     else:
         rows = single_row(source.document, source.summary)
     index, count = shard
@@ -74,7 +86,12 @@ def read_blocks(source: RowSource, shard: tuple[int, int] = (0, 1), seen=None) -
     except RowError as error:
         raise UserError(error) from None
     if number == 0:
-        raise UserError(f"{source.input or source.documents}: holds no rows")
+        place = source.documents if source.input is None else ", ".join(files)
+        raise UserError(f"{place}: holds no rows")
+
+
+def _tell(message: str) -> None:
+    print(f"note: {message}", file=sys.stderr)
 
 
 def run_blocks(blocks: Iterable[Block], work: Callable, write: Callable, stopped: Callable[[], bool]) -> None:

@@ -83,3 +83,26 @@ def test_the_summary_goes_over_no_other_file(written):
     for path, told in (("i.jsonl", "same file"), ("o.jsonl.run.json", "which --output writes"), (".", "is a folder")):
         status, _, error = written(*FLAGS, "--summary_json", path)
         assert status == 2 and told in error
+
+
+def test_people_give_patterns_columns_and_encodings(run):
+    for number in range(2):
+        Path(f"part-{number}.csv").write_bytes(
+            f"Article;Highlights;k\nZ\xfcrich;{'s' * (number + 1)};1\n".encode("latin-1")
+        )
+    flags = ("--input", "part-*.csv", "--output", "o.jsonl", "--encoding", "latin-1")
+    status, table, error = run(*flags)
+    rows = [json.loads(line) for line in Path("o.jsonl").read_text().splitlines()]
+    assert (
+        status == 0 and error.count("\n") == 2 and error.startswith("note: part-0.csv: takes 'Article' as the document")
+    )
+    found = [(row["id"], row["document"], row["summary"], row["k"]) for row in rows]
+    assert found == [(0, "Zürich", "s", "1"), (1, "Zürich", "ss", "1")]
+    assert run(*flags)[1] == table
+    named = ("--document_column", "Article", "--summary-column", "Highlights")
+    assert run(*flags, *named, "--overwrite")[2] == ""
+    status, _, error = run(*flags)  # made with other arguments
+    assert status == 2 and "was made with document_column 'Article'" in error
+    for bad, told in ((("--encoding", "utf8000"), "no encoding"), (("--input", "no-*.csv"), "no file fits")):
+        status, _, error = run(*flags, *bad)
+        assert status == 2 and told in error

@@ -81,7 +81,7 @@ def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(RowError, match="cannot be read"):
         list(read_rows(str(tmp_path / "half.jsonl.gz")))
     with pytest.raises(RowError, match="no column 'document'"):
-        list(read_rows(_write(tmp_path / "a.csv", "text,summary\na,b\n")))
+        list(read_rows(_write(tmp_path / "a.csv", "words,summary\na,b\n")))
     (row,) = read_rows(_write(tmp_path / "b.csv", "document,summary\na\n"))
     assert "line 2: has 1 columns, and the header 2" in str(row)
 

@@ -1,0 +1,183 @@
+"""Files as people have them: names of columns, dialects of tables, encodings, arrays, Parquet, saved data sets, several at once."""
+
+import gzip
+import io
+import json
+
+import pytest
+
+from quals_jax.errors import UserError
+from quals_jax.scoring.blocks import RowSource, read_blocks
+from quals_jax.scoring.columns import PAIRS, Columns
+from quals_jax.scoring.rows import Row, RowError, read_files, read_rows
+
+
+def read(path, data, **named):
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    told = []
+    return list(read_rows(str(path), tell=told.append, **named)), told
+
+
+@pytest.mark.parametrize("pair", [pair for pair in PAIRS[2:] if pair[1] != "summaries"])
+def test_pairs_that_go_together_are_found_and_told(tmp_path, pair):
+    names = [name.title() for name in pair]
+    (row,), told = read(tmp_path / "a.jsonl", json.dumps({"Id": 5, names[0]: "d", names[1]: "s"}))
+    assert (row.document, row.summaries, row.fields) == ("d", ("s",), {"Id": 5})
+    assert len(told) == 1 and all(repr(name) in told[0] for name in names)
+
+
+def test_the_usual_names_are_taken_without_a_word(tmp_path):
+    (row,), told = read(tmp_path / "a.jsonl", '{"document": "d", "summary": "s", "article": "x", "highlights": "y"}')
+    assert row == Row(0, 0, "d", ("s",), {"article": "x", "highlights": "y"}) and told == []
+
+
+def test_columns_by_name_go_before_all(tmp_path):
+    line = (
+        '{"document": "old", "a": "d", "summary": "old", "summaries": ["old"], "b": "s", "id": 1, "n": "x", "kind": 2}'
+    )
+    (row,), _ = read(tmp_path / "a.jsonl", line, columns=Columns("a", "b", "n"))
+    assert row == Row(0, "x", "d", ("s",), {"kind": 2})
+    (row,), told = read(tmp_path / "a.jsonl", line, columns=Columns(document="a"))
+    assert (row.document, row.summaries) == ("d", ("old",)) and len(told) == 1
+
+
+def test_a_missing_field_lists_those_there_are(tmp_path):
+    (error,), _ = read(tmp_path / "a.jsonl", '{"document": "d", "correct": "s", "choices": []}')
+    assert str(error).endswith(
+        "a.jsonl, line 1: has no field 'summary' (or 'summaries'); it has 'document', 'correct', 'choices': name the two with"
+        " --document_column and --summary_column"
+    )
+    (error,), _ = read(tmp_path / "a.jsonl", '{"document": "d", "summary": "s"}', columns=Columns("x", "summary"))
+    assert "has no field 'x'; it has 'document', 'summary'" in str(error)
+    with pytest.raises(RowError, match=r"no column 'x'; it has 'document', 'summary'"):
+        read(tmp_path / "a.csv", "document,summary\nd,s\n", columns=Columns("x"))
+
+
+def test_forms_of_summaries_in_public_sets(tmp_path):
+    judged = {"article": "d", "summary_sentences": [{"sentence": "One."}, {"sentence": "Two."}]}
+    assert read(tmp_path / "a.jsonl", json.dumps(judged))[0][0].summaries == ("One. Two.",)
+    systems = {"document": "d", "systems": {"M1": {"sys_summ": "a"}, "M2": {"sys_summ": "b"}}}
+    assert read(tmp_path / "a.jsonl", json.dumps(systems), columns=Columns(summary="systems"))[0][0].summaries == (
+        "a",
+        "b",
+    )
+
+
+CELLS = [["id", "document", "summary"], ["1", 'a, b; "c"\t\nd', "s"], ["2", "Zürich", "t, u; v"]]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".csv.gz", ".txt", ""])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("quoting", ["minimal", "all"])
+def test_dialects_of_tables(tmp_path, suffix, delimiter, quoting):
+    import csv
+
+    if suffix == ".tsv" and delimiter != "\t":
+        pytest.skip("no TSV")
+    text = io.StringIO()
+    csv.writer(
+        text,
+        delimiter=delimiter,
+        quoting=csv.QUOTE_ALL if quoting == "all" else csv.QUOTE_MINIMAL,
+        lineterminator="\r\n",
+    ).writerows(CELLS)
+    data = b"\xef\xbb\xbf" + text.getvalue().encode()
+    rows, told = read(tmp_path / f"a{suffix}", gzip.compress(data) if suffix.endswith(".gz") else data)
+    assert rows == [Row(n, *cells[:2], (cells[2],)) for n, cells in enumerate(CELLS[1:])] and told == []
+
+
+def test_quotes_of_an_unquoted_tsv_stay(tmp_path):
+    rows, _ = read(tmp_path / "a.tsv", 'document\tsummary\n"Yes," he said.\t"No"\n"all"\t"whole"\n')
+    assert [(row.document, row.summaries[0]) for row in rows] == [('"Yes," he said.', '"No"'), ('"all"', '"whole"')]
+
+
+@pytest.mark.parametrize(("encoding", "named"), [("cp1252", "cp1252"), ("utf-16", None), ("utf-16-le", "utf-16-le")])
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
+def test_encodings(tmp_path, encoding, named, suffix):
+    between = "\t" if suffix == "tsv" else ","
+    text = f"document{between}summary\nZürich – “x”{between}é\n"
+    if suffix == "jsonl":
+        text = json.dumps({"document": "Zürich – “x”", "summary": "é"}, ensure_ascii=False) + "\n"
+    rows, _ = read(tmp_path / f"a.{suffix}", text.encode(encoding), encoding=named)
+    assert rows == [Row(0, 0, "Zürich – “x”", ("é",))]
+
+
+def test_another_encoding_is_told_with_its_cure(tmp_path):
+    (error,), _ = read(tmp_path / "a.csv", "document,summary\nZ\xfcrich,s\n".encode("latin-1"))
+    assert "line 2: is not UTF-8" in str(error) and "--encoding" in str(error)
+    with pytest.raises(RowError, match="is not ascii"):
+        read(tmp_path / "a.jsonl", '{"document": "ü", "summary": "s"}', encoding="ascii")
+
+
+ROWS = [{"document": "d", "summary": "s"}, {"id": "x", "document": "e", "summaries": ["t", "u"]}, {"document": ""}]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.txt"])
+def test_an_array_is_rows(tmp_path, indent, name):
+    (first, second, bad), _ = read(tmp_path / name, json.dumps(ROWS, indent=indent))
+    assert (first, second) == (Row(0, 0, "d", ("s",)), Row(1, "x", "e", ("t", "u")))
+    assert f"{name}, item 3: has no field 'summary'" in str(bad)
+
+
+def test_an_object_over_many_lines_is_a_row_or_holds_them(tmp_path):
+    assert read(tmp_path / "a.json", json.dumps(ROWS[0], indent=1))[0] == [Row(0, 0, "d", ("s",))]
+    assert read(tmp_path / "a.json", json.dumps({"version": 1, "data": ROWS[:2]}, indent=1))[0][1].id == "x"
+    with pytest.raises(RowError, match=r"a\.json: is no JSON"):
+        read(tmp_path / "a.json", '[{"document": "d"},\n{')
+
+
+@pytest.mark.parametrize("data", [b"article;highlights\nd;s\n", b'[{"article": "d", "highlights": "s"}]'])
+def test_standard_input_may_be_a_table_or_an_array(monkeypatch, data):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+    assert list(read_rows("-")) == [Row(0, 0, "d", ("s",))]
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow", "stream", "saved", "splits"])
+def test_columnar_forms(tmp_path, form):
+    datasets = pytest.importorskip("datasets")
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    values = {"article": ["d"] * 600, "highlights": ["s", *["t"] * 599], "id": list(range(600)), "tags": [["a"]] * 600}
+    table, path = pyarrow.table(values), tmp_path / "a.arrow"
+    if form == "parquet":
+        path = tmp_path / "a.parquet"
+        parquet.write_table(table, path)
+    elif form in ("arrow", "stream"):
+        new = pyarrow.ipc.new_file if form == "arrow" else pyarrow.ipc.new_stream
+        with new(str(path), table.schema) as file:
+            file.write_table(table)
+    else:
+        saved = datasets.Dataset.from_dict(values)
+        (saved if form == "saved" else datasets.DatasetDict(train=saved, test=saved.select([0]))).save_to_disk(path)
+    if form == "splits":
+        with pytest.raises(RowError, match=r"has the splits train, test; name one as .*#train"):
+            list(read_rows(str(path)))
+        path = f"{path}#train"
+    told = []
+    rows = list(read_rows(str(path), tell=told.append))
+    assert len(rows) == 600 and rows[0] == Row(0, 0, "d", ("s",), {"tags": ["a"]}) and rows[599].id == 599
+    assert len(told) == 1 and "'highlights'" in told[0]
+
+
+def test_a_damaged_parquet_file_is_one_line(tmp_path):
+    pytest.importorskip("pyarrow")
+    with pytest.raises(RowError, match=r"a\.parquet: cannot be read"):
+        read(tmp_path / "a.parquet", b"PAR1nothing")
+
+
+def test_several_files_are_one_input(tmp_path):
+    paths = []
+    for number in range(3):
+        paths.append(str(tmp_path / f"{number}.jsonl"))
+        (tmp_path / f"{number}.jsonl").write_text((json.dumps({"document": "d", "summary": str(number)}) + "\n") * 2)
+    rows = list(read_files(paths, Columns()))
+    assert [(row.number, row.id, row.summaries[0]) for row in rows] == [(n, n, str(n // 2)) for n in range(6)]
+    assert [row.share for row in rows] == sorted(row.share for row in rows) and rows[-1].share == 1
+    blocks = list(read_blocks(RowSource(input=paths, block_rows=4)))
+    assert [len(block.rows) for block in blocks] == [4, 2]
+    for path in paths:
+        open(path, "w").close()
+    with pytest.raises(UserError, match=r"0\.jsonl, .*2\.jsonl: holds no rows"):
+        list(read_blocks(RowSource(input=paths)))
