@@ -9,7 +9,7 @@ TEST := $(VENV)/.test
 RAY := $(VENV)/.ray
 REQUIREMENTS := pyproject.toml constraints.txt
 
-.PHONY: setup score test test-newest train bench soak lint test-ray clean
+.PHONY: tpu setup score test test-newest train bench soak lint test-ray clean
 
 setup: $(SETUP)
 
@@ -47,6 +47,12 @@ test-newest:
 	test -x .venv-newest/bin/python || python3.12 -m venv .venv-newest; \
 	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --editable '.[train,data,test]' && \
 	.venv-newest/bin/python -m pytest --ignore tests/soak
+
+# Programs compiled for a TPU slice that is not there, and read; ALL=1: BART-large too, sharded parameters, and 16 chips.
+tpu: $(TRAIN)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,tpu]'
+	$(BIN)/python benchmarks/tpu.py --models embedded $(if $(ALL),large)
+	$(if $(ALL),$(BIN)/python benchmarks/tpu.py --models large --topology v5e:4x4 --programs train_mle train_conseq --shard_params)
 
 lint: $(TEST)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

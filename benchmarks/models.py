@@ -50,7 +50,7 @@ def random_qagen(bart, *, batch_size: int, length: int = PAIR):
     from quals_jax.qagen import QAGen
 
     class NoTokenizer:
-        size, connector = bart.config.vocab_size, " strutConnector"
+        size, connector, connector_id, folder = bart.config.vocab_size, " strutConnector", 3, None
         decode = staticmethod(lambda ids: "")
 
     search = SearchConfig(min_length=length - 1, max_length=length - 1)

@@ -1,0 +1,98 @@
+"""What TPU programs say, without a TPU: `python benchmarks/tpu.py [--models embedded large] [--topology v5e:2x2] [--programs search score]`.
+
+Every program is compiled ahead of time by `libtpu` (extra [tpu]) for a slice that is not there, and read: it must fit the chip's memory,
+sort nothing as wide as the vocabulary, and, where it only reads, talk to no other chip; a training step reduces gradients and gathers
+nothing unless parameters lie in pieces. Ends with status 1 where one of these does not hold. BART-large takes minutes a program.
+"""
+
+import argparse
+import re
+import sys
+import time
+
+GIB = 2**30
+CHIP_MEMORY = {"v5e": 16 * GIB, "v5p": 95 * GIB, "v6e": 32 * GIB, "v4": 32 * GIB}
+COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", choices=("embedded", "base", "large"), default=["embedded", "large"])
+    parser.add_argument("--topology", default="v5e:2x2")
+    parser.add_argument("--programs", nargs="+", help="of search, score, sample, train_mle, train_conseq (all)")
+    parser.add_argument("--dtype", default="bfloat16")
+    parser.add_argument(
+        "--shard_params", action="store_true", help="train with parameters and optimizer state cut over the chips"
+    )
+    options = parser.parse_args()
+    from quals_jax.commands.runtime import pretend_tpu
+
+    pretend_tpu()
+    from quals_jax.precision import Precision
+    from quals_jax.programs import INFERENCE, PROGRAMS, lower_one, topology_mesh
+
+    mesh, precision = topology_mesh(options.topology), Precision.of(options.dtype)
+    room = CHIP_MEMORY.get(options.topology.partition(":")[0], 16 * GIB)
+    print(f"{options.topology}, {mesh.size} chips, {options.dtype}; per chip")
+    print(f"{'':22}{'arguments GiB':>14}{'temporaries':>13}{'GFLOP':>10}{'GB moved':>10}{'compile s':>11}  collectives")
+    failed = []
+    for name in options.models:
+        model = abstract_model(name, precision)
+        for program in options.programs or PROGRAMS:
+            began = time.perf_counter()
+            settings = {} if program in INFERENCE else {"shard_params": options.shard_params}
+            compiled = lower_one(program, model, model, precision, None, mesh, **settings).compile()
+            text, memory, cost = compiled.as_text(), compiled.memory_analysis(), compiled.cost_analysis()
+            found = {kind: len(re.findall(rf" {kind}(?:-start)?\(", text)) for kind in COLLECTIVES}
+            found = {kind: count for kind, count in found.items() if count}
+            print(
+                f"{name:9}{program:13}{memory.argument_size_in_bytes / GIB:14.2f}{memory.temp_size_in_bytes / GIB:13.2f}"
+                f"{cost.get('flops', 0) / 1e9:10.1f}{cost.get('bytes accessed', 0) / 1e9:10.1f}{time.perf_counter() - began:11.0f}"
+                f"  {found or 'none'}",
+                flush=True,
+            )
+            held = memory.argument_size_in_bytes + memory.temp_size_in_bytes + memory.output_size_in_bytes
+            if held > room:
+                failed.append(f"{name} {program}: needs {held / GIB:.1f} GiB, a chip has {room / GIB:.0f}")
+            if wide := [width for width in sorted_widths(text) if width >= model.config.vocab_size]:
+                failed.append(f"{name} {program}: sorts {max(wide)} numbers, the vocabulary")
+            allowed = () if program in INFERENCE else COLLECTIVES if options.shard_params else ("all-reduce",)
+            if strange := set(found) - set(allowed):
+                failed.append(f"{name} {program}: {', '.join(sorted(strange))}")
+    print("(operations and bytes of a loop's body are counted once)")
+    for line in failed:
+        print(line, file=sys.stderr)
+    return 1 if failed else 0
+
+
+def abstract_model(name: str, precision):
+    """A model without numbers: BART's shapes, or the embedded model's."""
+    import jax
+    from flax import nnx
+    from models import SHAPES
+
+    from quals_jax.models.bart import Bart, BartConfig
+
+    if name == "embedded":
+        from quals_jax.checkpoints import load_checkpoint
+        from quals_jax.qagen import EMBEDDED
+
+        config = load_checkpoint(EMBEDDED).config
+    else:
+        shape = SHAPES[name]
+        heads = shape.width // 64
+        config = BartConfig(
+            shape.vocabulary, shape.width, shape.layers, shape.layers, heads, heads, 4 * shape.width, 4 * shape.width,
+            dropout=0.0,
+        )  # fmt: skip
+    return nnx.eval_shape(lambda: Bart(config, rngs=nnx.Rngs(jax.random.key(0)), dtype=precision.compute))
+
+
+def sorted_widths(text: str) -> list[int]:
+    """The lengths along which a compiled program sorts: the largest axis of what goes into each sort."""
+    shapes = re.findall(r"= \(?\w+\[([\d,]+)\][^=\n]* sort\(", text)
+    return [max(map(int, shape.split(","))) for shape in shapes]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
