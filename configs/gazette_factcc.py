@@ -1,5 +1,8 @@
-"""The embedded classifier of FactCC: a small BERT, trained on claims about Gazette made by the rules of FactCC's paper. It begins as the
+"""A small FactCC classifier: a BERT, trained on claims about Gazette made by the rules of FactCC's paper. It begins as the
 embedded reader, which knows how to look something up in a document.
+
+Not run to its end yet, and none is embedded: of 120 steps the loss is known, which fell from 1.33 to 0.94 nats (claim and pieces together;
+2 log 2 = 1.39 at the start), and no accuracy.
 
     python train.py --config configs/gazette_factcc.py --workdir out/factcc --cpu_devices 2
 """
@@ -11,7 +14,7 @@ def get_config() -> TrainConfig:
     return TrainConfig(
         kind="factcc",
         seed=1,
-        steps=500,
+        steps=2500,
         checkpoint_every=250,
         checkpoint_minutes=4.0,
         eval_every=250,
