@@ -66,6 +66,10 @@ function pairElement(pair, mark, { texts, row }, show) {
   const element = make("div", { class: "pair", dir: "auto" }, make("span", { class: pair.score < MARKED ? "score bad" : "score" }, pair.score.toFixed(3)),
     ` ${pair.question.trim()} → `, make("em", { class: "answer" }, pair.answer.trim()), ...bars(pair, texts));
   if (mark !== null) element.dataset.mark = mark;
+  if (pair.document_answer !== undefined) {
+    const says = pair.document_answer === null ? "The document gives no answer." : `The document answers: ${pair.document_answer.trim()}`;
+    element.append(make("p", { class: "soft answered" }, says));
+  }
   if (pair.document_sentence) {
     const [start, end] = pair.document_sentence;
     const look = make("button", { type: "button", class: "look" }, "Likeliest in: ", [...codes(row.document).slice(start, end)].join(""));

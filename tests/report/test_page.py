@@ -412,6 +412,15 @@ def test_marked_parts_are_the_summary():
     assert [part["text"] for part in parts if part["score"] is not None] == ["15 May", "rained"]
 
 
+def test_what_the_document_answers_is_shown_where_it_is_known(browser, tmp_path):
+    (cat, monday) = ROWS[0]["pairs"]
+    pairs = [cat | {"document_answer": None}, monday | {"document_answer": " <b>Friday"}]
+    browser.open(written(tmp_path, [ROWS[0] | {"pairs": pairs}, ROWS[3]]))
+    browser.run("Promise.all(rows.map(({row}) => open(row, true)))")
+    said = "[...document.querySelectorAll('.answered')].map(line => line.textContent)"
+    assert browser.run(said) == ["The document answers: <b>Friday", "The document gives no answer."]
+
+
 def test_words_that_nothing_asks_about_are_dotted(browser, tmp_path):
     summary = "On 15 May it rained hard."
     own = row(0, summary, [Pair("When?", "15 May", -4.0)], coverage=0.5, unasked=[[3, 5], [13, 19], [20, 24]])
