@@ -26,8 +26,9 @@ def get_config() -> ConseqConfig:
             train="hf:abisee/cnn_dailymail/3.0.0#train",
             batch_size=32,
             batch_tokens=8192,
+            batch_target_tokens=8_192,
             source_buckets=(256, 512, 1024),
-            target_buckets=(64, 128, 256, 1024),
+            target_buckets=(64, 128, 256, 512, 1024),
         ),
         model=ModelConfig(
             initial="out/cnndm-mle/model", dropout=0.1, attention_dropout=0.1, dtype="bfloat16", remat=True

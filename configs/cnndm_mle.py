@@ -27,9 +27,10 @@ def get_config() -> TrainConfig:
             validation_rows=2000,
             batch_size=32,
             batch_tokens=8192,
+            batch_target_tokens=4_096,
             max_targets=1,
             source_buckets=(256, 512, 1024),
-            target_buckets=(64, 128, 256, 1024),
+            target_buckets=(64, 128, 256, 512, 1024),
         ),
         model=ModelConfig(
             initial="facebook/bart-large", dropout=0.1, attention_dropout=0.1, dtype="bfloat16", remat=True

@@ -28,10 +28,12 @@ def get_config() -> TrainConfig:
             validation_rows=2000,
             batch_size=64,
             batch_tokens=8192,
+            batch_target_tokens=16_384,
+            collapse_spaces=True,
             max_targets=8,
             source_buckets=(128, 256, 512, 1024),
-            pair_buckets=(4, 8),
-            target_buckets=(32, 64, 128, 1024),
+            pair_buckets=(1, 4, 8),
+            target_buckets=(32, 64, 128, 256, 1024),
         ),
         model=ModelConfig(
             initial="facebook/bart-large", dropout=0.1, attention_dropout=0.1, dtype="bfloat16", remat=True

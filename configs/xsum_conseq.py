@@ -30,8 +30,9 @@ def get_config() -> ConseqConfig:
             train="hf:EdinburghNLP/xsum#train",
             batch_size=128,
             batch_tokens=32_768,
+            batch_target_tokens=16_384,
             source_buckets=(256, 512, 1024),
-            target_buckets=(64, 128, 1024),
+            target_buckets=(64, 128, 256, 1024),
         ),
         model=ModelConfig(
             initial="out/xsum-mle/model", dropout=0.1, attention_dropout=0.1, dtype="bfloat16", remat=True

@@ -41,6 +41,8 @@ class Tokenise:
     space a single space, and none at the ends: some of SQuAD's questions are hundreds of spaces.
     """
 
+    together = False  # whether the targets of a text must stay in one row of a batch
+
     def __init__(self, tokenizer: Tokenizer, *, source_limit: int, target_limit: int, collapse: bool = False):
         self.tokenizer = tokenizer
         self.collapse = collapse

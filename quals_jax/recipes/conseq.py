@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +41,8 @@ FREE = ("candidates", "scoring", "selection", "evaluation", *likelihood.UNCHECKE
 
 class Triples(Tokenise):
     """Examples whose two targets are S+ and S-. A row of which one is too long is left out, and counted."""
+
+    together = True
 
     def __init__(self, tokenizer: Tokenizer, *, forced_first_id: int | None = None, **limits):
         super().__init__(tokenizer, **limits)
@@ -235,8 +236,9 @@ def train(config: ConseqConfig, workdir: Path, selected: Path, terminal: TextIO 
         target_limit=min(data.max_target_tokens, positions, data.target_buckets[-1])
         - (own.forced_first_id is not None),
         forced_first_id=own.forced_first_id,
+        collapse=data.collapse_spaces,
     )
-    counted = count_steps(triples, texts, data, config.epochs)
+    counted = loader.count_steps(texts, triples, data, config.epochs)
     counts = dict(triples.counts)  # of one epoch
     config = dataclasses.replace(config, steps=config.steps or counted)
     journal = Journal(
@@ -258,22 +260,6 @@ def train(config: ConseqConfig, workdir: Path, selected: Path, terminal: TextIO 
         steps.note(folder, exported)
     parallel.wait_for_all("trained")
     return folder
-
-
-def count_steps(triples: Triples, texts: JsonLines, data, epochs: float) -> int:
-    """Steps that so many epochs take, and says what was left out of one.
-
-    Raises:
-        ValueError: if no row is short enough to learn from.
-    """
-    window = data.window * data.batch_size
-    batches = sum(
-        len(loader.cut_window(triples([texts[row] for row in range(start, min(start + window, len(texts)))]), data))
-        for start in range(0, len(texts), window)
-    )
-    if not batches:
-        raise ValueError(loader.NOTHING_FITS.format(texts=len(texts), tokens=triples.target_limit))
-    return math.ceil(epochs * batches)
 
 
 def keep_conventions(folder: Path, own: Conventions) -> None:

@@ -101,6 +101,7 @@ class DataConfig:
     unanswerable: str = "skip"  # SQuAD 2.0: questions that their text does not answer; or "unknown", to be answered so
     batch_size: int = 8  # texts a step, over all devices; rows of each part where a batch has several
     batch_tokens: int = 0  # source tokens a step, padding included; 0: no bound
+    batch_target_tokens: int = 0  # target positions a step, padding included; long targets then go apart; 0: no bound
     max_targets: int = 8  # targets trained against one encoding; a text with more stands in several rows
     max_target_tokens: int = 1024
     source_buckets: tuple = (64, 128, 192, 256, 384, 512, 768, 1024)
@@ -121,12 +122,15 @@ class DataConfig:
         for name in ("batch_size", "max_targets", "max_target_tokens", "window", "summaries_per_document"):
             _require(getattr(self, name) >= 1, f"data.{name}", getattr(self, name), "at least 1")
         _require(0 <= self.false_share <= 1, "data.false_share", self.false_share, "in 0 .. 1")
-        for name in ("batch_tokens", "validation_rows", "copy_batches", "unanswered", "longest_pair"):
+        for name in ("batch_tokens", "batch_target_tokens", "validation_rows", "copy_batches", "unanswered", "longest_pair"):
             _require(getattr(self, name) >= 0, f"data.{name}", getattr(self, name), "at least 0")
         for name in ("source_buckets", "pair_buckets", "target_buckets"):
             buckets = tuple(getattr(self, name))
             fits = bool(buckets) and buckets == tuple(sorted(set(buckets))) and buckets[0] > 0
             _require(fits, f"data.{name}", getattr(self, name), "increasing lengths")
+        longest = self.target_buckets[-1]
+        fits = not self.batch_target_tokens or self.batch_target_tokens >= longest
+        _require(fits, "data.batch_target_tokens", self.batch_target_tokens, f"0, or at least a target of {longest}")
 
 
 @dataclass

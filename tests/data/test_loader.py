@@ -4,8 +4,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from quals_jax.data import loader
+from quals_jax.data.batching import Example
 from quals_jax.data.texts import First, Target, Text, Tokenise, by_source, collapsed
 from quals_jax.training.config import DataConfig
 
@@ -128,6 +131,40 @@ def test_shapes_are_few_and_fit():
 def test_rows_are_bounded_by_tokens():
     config = DataConfig(train="x", batch_size=8, batch_tokens=64, source_buckets=(8, 16, 128))
     assert [loader.batch_rows(source, config) for source in config.source_buckets] == [8, 4, 1]
+
+
+ONE_LONG = DataConfig(
+    train="x", batch_size=64, batch_tokens=8192, batch_target_tokens=16_384, max_targets=8,
+    source_buckets=(128, 256, 512, 1024), pair_buckets=(1, 4, 8), target_buckets=(32, 64, 128, 256, 1024),
+)  # fmt: skip
+
+
+def test_one_long_target_makes_no_others_long():
+    """Issue 25: among 64 texts of 8 pairs a single pair of 134 tokens made 64 x 8 x 1,024 = 524,288 target positions."""
+    rows = [Example([9] * 100, tuple([10 + row, 20 + pair] + [7] * 10 for pair in range(8))) for row in range(64)]
+    long = [10, 20] + [7] * 132
+    rows[5] = Example(rows[5].source, (long, *rows[5].targets[1:]))
+    batches = loader.cut_window(rows, ONE_LONG)
+    shapes = [batch["rows"]["target_ids"].shape for batch in batches]
+    assert max(map(np.prod, shapes)) <= 16_384
+    assert sum(map(np.prod, shapes)) < 524_288 / 8
+    found = [tuple(ids[ids != 1]) for batch in batches for row in batch["rows"]["target_ids"] for ids in row]
+    wanted = [tuple(ids) for row in rows for ids in row.targets]
+    assert Counter(ids for ids in found if ids) == Counter(wanted)
+    holds_it = [batch for batch in batches if (batch["rows"]["target_ids"] != 1).sum(-1).max() == 134]
+    assert [(batch["rows"]["target_ids"] != 1).any(-1).sum() for batch in holds_it] == [1]  # alone
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 1024), st.lists(st.integers(1, 1024), max_size=12)), max_size=40))
+def test_whatever_the_lengths_both_bounds_hold_and_nothing_is_lost(lengths):
+    rows = [Example([9] * source, tuple([5] * target for target in targets)) for source, targets in lengths]
+    batches = loader.cut_window(rows, ONE_LONG)
+    for batch in batches:
+        part = batch["rows"]
+        assert part["source_ids"].size <= 8192 and part["target_ids"].size <= 16_384
+    found = [int(n) for batch in batches for n in (batch["rows"]["target_ids"] != 1).sum(-1).ravel() if n]
+    assert sorted(found) == sorted(target for _, targets in lengths for target in targets)
 
 
 def take(iterator, count):
