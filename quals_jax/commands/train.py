@@ -24,6 +24,8 @@ Started again with the same arguments it goes on from the last checkpoint in DIR
   --config.PATH=VALUE    changes a field, for example --config.optimizer.learning_rate=1e-5
   --workdir DIR          checkpoints, metrics.jsonl and the result
   --export best|last     writes DIR/model from that checkpoint, without training
+  --dry_run              no step: shapes of batches and their memory, steps, disk, hours; also in DIR/plan.json
+  --memory GB            with --dry_run: for a device of so much memory, by formula
   --cpu_devices N        devices that the CPU is seen as; as many as it has cores trains fastest
   --verbose              progress even where standard error is no terminal
 
@@ -104,6 +106,8 @@ def _run(config, options) -> int:
     workdir = Path(options.workdir)
     terminal = sys.stderr if options.verbose or sys.stderr.isatty() else None
     try:
+        if options.dry_run:
+            return _dry_run(config, workdir, options.memory)
         if isinstance(config, ConseqConfig):
             return _run_recipe(config, workdir, terminal)
         if options.export:
@@ -118,6 +122,27 @@ def _run(config, options) -> int:
         return STOPPED
     if parallel.is_first_process():
         print(folder)
+    return 0
+
+
+def _dry_run(config, workdir: Path, memory: float | None) -> int:
+    """Prints the plan, and status 2 where a shape does not fit."""
+    from quals_jax import parallel
+    from quals_jax.recipes import conseq as conseq_recipe
+    from quals_jax.recipes import likelihood
+    from quals_jax.recipes.config import ConseqConfig
+    from quals_jax.training.memory import GIGABYTE
+    from quals_jax.training.plan import require_fits, table
+
+    limit = None if memory is None else int(memory * GIGABYTE)
+    if isinstance(config, ConseqConfig):
+        plan = conseq_recipe.plan(config, workdir, limit=limit)
+    else:
+        plan = likelihood.plan(config, limit=limit)
+    if parallel.is_first_process():
+        print(table(plan))
+        plan.write(workdir / "plan.json")
+    require_fits(plan)
     return 0
 
 
@@ -149,6 +174,8 @@ def parse(arguments: list[str]):
     config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=["train.py", *arguments])
     flags.DEFINE_string("workdir", None, "", flag_values=values)
     flags.DEFINE_enum("export", None, ("best", "last"), "", flag_values=values)
+    flags.DEFINE_bool("dry_run", False, "", flag_values=values)
+    flags.DEFINE_float("memory", None, "", lower_bound=0.001, flag_values=values)
     flags.DEFINE_integer("cpu_devices", 0, "", lower_bound=0, flag_values=values)
     flags.DEFINE_bool("verbose", False, "", flag_values=values)
     flags.DEFINE_bool("distributed", False, "", flag_values=values)
@@ -168,6 +195,8 @@ def parse(arguments: list[str]):
         raise UsageError(f"--config {path}: {type(error).__name__}: {error}") from None
     if len(rest) > 1:
         raise UsageError(f"{rest[1]!r} is no flag")
+    if values.memory is not None and not values.dry_run:
+        raise UsageError("--memory is for --dry_run")
     if not values.workdir:
         raise UsageError("--workdir is missing: where checkpoints and the result go")
     if "://" in values.workdir:

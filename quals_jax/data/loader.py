@@ -49,7 +49,9 @@ def evaluation_batches(texts: Sequence[Text], tokenise: Tokenise, config: DataCo
     return cut_window(examples, config, together=tokenise.together)
 
 
-def batches_of_sample(texts: Sequence[Text], tokenise: Tokenise, config: DataConfig, most: int) -> tuple[list[dict], int]:
+def batches_of_sample(
+    texts: Sequence[Text], tokenise: Tokenise, config: DataConfig, most: int
+) -> tuple[list[dict], int]:
     """The batches of at most `most` texts, evenly spaced over the data and cut in windows as training cuts them; how many."""
     count = min(most, len(texts))
     places = [len(texts) * number // count for number in range(count)]
@@ -93,8 +95,9 @@ def cut_window(examples: Sequence[Example], config: DataConfig, *, together: boo
     """Full batches of examples of one source bucket each; the last of a kind is filled with empty rows.
 
     Within a bucket examples with many targets go together, so that few rows are padded to the largest number. Where
-    `batch_target_tokens` bounds the target positions, rows of one target bucket go together too, and a text whose targets,
-    padded, would take more than one row's share is cut by their lengths: one long target makes no others long. `together`: a text's targets stay in one row (S+ and S-).
+    `batch_target_tokens` bounds the target positions, rows of one target bucket go together too, and a text whose
+    targets, padded, would take more than one row's share is cut by their lengths: one long target makes no others long.
+    `together`: a text's targets stay in one row (S+ and S-).
     """
     rows = [part for example in examples if example.targets for part in split_targets(example, config.max_targets)]
     bounded = bool(config.batch_target_tokens)

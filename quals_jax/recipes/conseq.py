@@ -11,9 +11,12 @@ Files, in WORKDIR (the first two in `candidates.folder`, where several runs can 
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
+import math
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
@@ -21,7 +24,7 @@ from typing import TextIO
 from quals_jax import conseq, parallel
 from quals_jax.data import loader
 from quals_jax.data.summaries import JsonLines
-from quals_jax.data.texts import Tokenise
+from quals_jax.data.texts import Target, Text, Tokenise
 from quals_jax.metrics import MetricSettings, load
 from quals_jax.metrics.rouge import processes_for, rouge
 from quals_jax.qagen import QAGen
@@ -33,6 +36,8 @@ from quals_jax.recipes.evaluation import System, evaluate
 from quals_jax.report.score_plot import plot_scores
 from quals_jax.summarizer import Conventions, Summarizer, described
 from quals_jax.tokenizer import Tokenizer
+from quals_jax.training.loop import prepare
+from quals_jax.training.plan import Plan, Sample
 
 ROUGE_KIND = "conseq_rouge"
 # What can change without the trained model becoming another.
@@ -93,13 +98,19 @@ def require_recipe_folder(workdir: Path) -> None:
         raise ValueError(f"{workdir} holds a run of kind {kind!r}; give another --workdir")
 
 
-def sample(config: ConseqConfig, folder: Path, say: Callable[[str], None]) -> Path:
-    """The file of candidates: `samples` of every document, from the model that training starts from."""
-    settings, result = config.candidates, folder / "candidates.jsonl"
-    documents = Documents(
+def training_documents(config: ConseqConfig) -> Documents:
+    """The documents that are read, with their references."""
+    settings = config.candidates
+    return Documents(
         config.data.train, rows=settings.rows, story_seed=settings.story_seed, false_share=config.data.false_share,
         false_kinds=config.data.false_kinds, folder=config.data.folder, clean=config.data.clean,
     )  # fmt: skip
+
+
+def sample(config: ConseqConfig, folder: Path, say: Callable[[str], None]) -> Path:
+    """The file of candidates: `samples` of every document, from the model that training starts from."""
+    settings, result = config.candidates, folder / "candidates.jsonl"
+    documents = training_documents(config)
     summarizer = Summarizer.from_pretrained(
         config.model.initial, config.model.tokenizer or None, dtype=config.model.dtype, batch_size=settings.batch_size
     )
@@ -226,18 +237,8 @@ def train(config: ConseqConfig, workdir: Path, selected: Path, terminal: TextIO 
         steps.write_whole(workdir / "training.json", json.dumps(inputs, indent=2, sort_keys=True) + "\n")
     parallel.wait_for_all("ready to train")
 
-    model, tokenizer = likelihood.prepare_model(config)
-    tokenizer.source_bos = own.source_bos
-    texts, data = JsonLines(selected), dataclasses.replace(config.data, max_targets=2, pair_buckets=(2,))
-    positions = model.config.max_position_embeddings
-    triples = Triples(
-        tokenizer,
-        source_limit=min(likelihood.LONGEST_SOURCE, positions, data.source_buckets[-1]),
-        target_limit=min(data.max_target_tokens, positions, data.target_buckets[-1])
-        - (own.forced_first_id is not None),
-        forced_first_id=own.forced_first_id,
-        collapse=data.collapse_spaces,
-    )
+    model, tokenizer, triples, data = prepare_training(config, own)
+    texts = JsonLines(selected)
     counted = loader.count_steps(texts, triples, data, config.epochs)
     counts = dict(triples.counts)  # of one epoch
     config = dataclasses.replace(config, steps=config.steps or counted)
@@ -253,6 +254,7 @@ def train(config: ConseqConfig, workdir: Path, selected: Path, terminal: TextIO 
         loss=contrastive_training_loss(config.label_smoothing),
         batches=loader.training_batches(texts, triples, data, seed=config.seed),
         journal=journal,
+        sample=sample_of(texts, triples, data),
     )
     likelihood.export(params, model, tokenizer, folder, dtype=config.export_dtype)
     if first:
@@ -260,6 +262,61 @@ def train(config: ConseqConfig, workdir: Path, selected: Path, terminal: TextIO 
         steps.note(folder, exported)
     parallel.wait_for_all("trained")
     return folder
+
+
+def prepare_training(config: ConseqConfig, own: Conventions):
+    """The model to start from, its tokenizer, how S+ and S- become examples, and how these are cut into batches."""
+    model, tokenizer = likelihood.prepare_model(config)
+    tokenizer.source_bos = own.source_bos
+    data = dataclasses.replace(config.data, max_targets=2, pair_buckets=(2,))
+    positions = model.config.max_position_embeddings
+    triples = Triples(
+        tokenizer,
+        source_limit=min(likelihood.LONGEST_SOURCE, positions, data.source_buckets[-1]),
+        target_limit=min(data.max_target_tokens, positions, data.target_buckets[-1])
+        - (own.forced_first_id is not None),
+        forced_first_id=own.forced_first_id,
+        collapse=data.collapse_spaces,
+    )
+    return model, tokenizer, triples, data
+
+
+def sample_of(texts, triples: Triples, data, *, of: int | None = None) -> Sample:
+    """Some of the batches; `of`: how many rows there will be, where that is not known yet."""
+    again = copy.copy(triples)
+    again.counts = Counter()
+    batches, count = loader.batches_of_sample(texts, again, data, likelihood.SAMPLE_TEXTS)
+    return Sample(batches, count, of or len(texts))
+
+
+def plan(config: ConseqConfig, workdir: Path, *, limit: int | None = None) -> Plan:
+    """What the recipe's training will do. Before anything is sampled and selected, references stand for S-, and as many rows
+    are expected as two independent rankings would leave.
+
+    Raises:
+        ValueError: for what is wrong with the configuration, the data or the model.
+    """
+    config.validate()
+    chosen, selected = config.selection, workdir / "selected.jsonl"
+    start = Summarizer.from_pretrained(config.model.initial, config.model.tokenizer or None)
+    own = Conventions(start.tokenizer.source_bos, start.forced_first_id, config.evaluation.search())
+    model, _, triples, data = prepare_training(config, own)
+    if selected.exists():
+        texts, expected = JsonLines(selected), None
+    else:
+        documents = training_documents(config)
+        places = [len(documents) * number // likelihood.SAMPLE_TEXTS for number in range(likelihood.SAMPLE_TEXTS)]
+        rows = [documents[place] for place in sorted(set(places))]
+        texts = [Text(row.document, (Target(row.reference), Target(row.reference))) for row in rows]
+        share = chosen.candidate_ratio * (1 if config.kind == ROUGE_KIND else chosen.reference_ratio)
+        expected = max(round(share * len(documents)), 1)
+    sample = sample_of(texts, triples, data, of=expected)
+    steps_wanted = config.steps or math.ceil(config.epochs * sample.steps_per_epoch)
+    config = dataclasses.replace(config, steps=max(steps_wanted, 1))
+    from quals_jax.training.contrastive import contrastive_training_loss
+
+    programs = prepare(config, model, contrastive_training_loss(config.label_smoothing), parallel.make_mesh())
+    return programs.plan(config, sample, limit=limit)
 
 
 def keep_conventions(folder: Path, own: Conventions) -> None:

@@ -31,14 +31,16 @@ from quals_jax.training.config import ModelConfig, TrainConfig
 from quals_jax.training.copy_init import copy_init
 from quals_jax.training.encoder_losses import encoder_loss, encoder_sums
 from quals_jax.training.journal import Journal
-from quals_jax.training.loop import load_params, train
+from quals_jax.training.loop import load_params, prepare, train
 from quals_jax.training.losses import Loss, answer_sums, likelihood_loss, likelihood_sums
+from quals_jax.training.plan import Plan, Sample
 from quals_jax.training.state import take_apart
 from quals_jax.wordpiece import PairTokenizer
 
 LONGEST_SOURCE = 1024
 GAZETTE_VALIDATION_BATCHES = 16
 GAZETTE_VALIDATION_SEED = 0  # always the same stories, whatever the run's seed
+SAMPLE_TEXTS, SAMPLE_BATCHES = 4096, 8  # of which a run says beforehand what it will do
 UNCHECKED = ("steps", "checkpoint_every", "checkpoint_minutes", "keep", "log_every", "export", "export_dtype")
 
 
@@ -50,6 +52,7 @@ class Data:
     evaluate: Callable
     evaluation_batches: Sequence[dict]
     counts: Mapping[str, int]  # texts read since the start of this process, and what was cut or left out of them
+    sample: Callable[[], Sample]  # some of the batches, and of how much they are made
 
 
 def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None) -> Path:
@@ -78,11 +81,24 @@ def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None) -
             evaluate=data.evaluate,
             evaluation_batches=data.evaluation_batches,
             journal=journal,
+            sample=data.sample(),
         )
         if data.counts:
             journal.write({"step": config.steps, **data.counts})
             journal.say("  ".join(f"{name} {count:,}" for name, count in data.counts.items()))
         return export(params, model, tokenizer, workdir / "model", dtype=config.export_dtype)
+
+
+def plan(config: TrainConfig, *, limit: int | None = None) -> Plan:
+    """What `run` would do, without a step; `limit`: bytes of a device that is not at hand.
+
+    Raises:
+        ValueError: as `run` does.
+    """
+    config.validate()
+    model, tokenizer = prepare_model(config)
+    data = prepare_data(config, model.config, tokenizer)
+    return prepare(config, model, loss_of(config), parallel.make_mesh()).plan(config, data.sample(), limit=limit)
 
 
 def loss_of(config: TrainConfig) -> Loss:
@@ -190,7 +206,12 @@ def prepare_data(config: TrainConfig, sizes: BartConfig | BertConfig, tokenizer:
             config, tokenizer, data.validation or "gazette:validation", seed=GAZETTE_VALIDATION_SEED,
             count=GAZETTE_VALIDATION_BATCHES, training=False,
         )  # fmt: skip
-        return Data(loader.indexed_batches(training), evaluate, list(held_out), {})
+
+        def sample() -> Sample:
+            places = sorted({len(training) * number // SAMPLE_BATCHES for number in range(SAMPLE_BATCHES)})
+            return Sample([training[place] for place in places], len(places) * data.batch_size, None)
+
+        return Data(loader.indexed_batches(training), evaluate, list(held_out), {}, sample)
     evaluate = answer_sums(tokenizer.connector_id, ("answer",)) if pairs else likelihood_sums
     limits = {
         "source_limit": min(LONGEST_SOURCE, sizes.max_position_embeddings, data.source_buckets[-1]),
@@ -198,13 +219,27 @@ def prepare_data(config: TrainConfig, sizes: BartConfig | BertConfig, tokenizer:
         "collapse": data.collapse_spaces,
     }
     tokenise = Tokenise(tokenizer, **limits)
-    training = loader.training_batches(_texts(config, data.train), tokenise, data, seed=seed)
+    texts = _texts(config, data.train)
+    training = loader.training_batches(texts, tokenise, data, seed=seed)
+
+    def sample() -> Sample:
+        batches, count = loader.batches_of_sample(texts, Tokenise(tokenizer, **limits), data, SAMPLE_TEXTS)
+        return Sample(batches, count, len(texts))
+
     held_out = []
     if data.validation:
-        texts = _texts(config, data.validation)
-        texts = First(texts, data.validation_rows or len(texts))
-        held_out = loader.evaluation_batches(texts, Tokenise(tokenizer, **limits), data)
-    return Data(training, evaluate, held_out, tokenise.counts)
+        held = _texts(config, data.validation)
+        held = First(held, data.validation_rows or len(held))
+        held_out = loader.evaluation_batches(held, Tokenise(tokenizer, **limits), data)
+    return Data(training, evaluate, held_out, tokenise.counts, sample)
+
+
+def _first(training) -> Sample:
+    """The first batches of those that are made from their numbers."""
+    iterator = iter(training)
+    batches = [batch for _, batch in zip(range(SAMPLE_BATCHES), iterator, strict=False)]
+    iterator.close()
+    return Sample(batches, len(batches), None)
 
 
 def _texts(config: TrainConfig, words: str) -> Sequence[Text]:

@@ -68,7 +68,7 @@ class Checkpoints:
         step = self.best_step() if best else self.manager.latest_step()
         if step is None:
             return None
-        wanted = jax.tree.map(_abstract, shapes, shardings)
+        wanted = jax.tree.map(abstract, shapes, shardings)
         args = {"state": ocp.args.StandardRestore(wanted)}
         if iterator is not None:
             args["data"] = grain.checkpoint.CheckpointRestore(iterator)
@@ -101,5 +101,5 @@ class Checkpoints:
         self.manager.close()
 
 
-def _abstract(shape: jax.ShapeDtypeStruct, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
+def abstract(shape: jax.ShapeDtypeStruct, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding)

@@ -122,7 +122,14 @@ class DataConfig:
         for name in ("batch_size", "max_targets", "max_target_tokens", "window", "summaries_per_document"):
             _require(getattr(self, name) >= 1, f"data.{name}", getattr(self, name), "at least 1")
         _require(0 <= self.false_share <= 1, "data.false_share", self.false_share, "in 0 .. 1")
-        for name in ("batch_tokens", "batch_target_tokens", "validation_rows", "copy_batches", "unanswered", "longest_pair"):
+        for name in (
+            "batch_tokens",
+            "batch_target_tokens",
+            "validation_rows",
+            "copy_batches",
+            "unanswered",
+            "longest_pair",
+        ):
             _require(getattr(self, name) >= 0, f"data.{name}", getattr(self, name), "at least 0")
         for name in ("source_buckets", "pair_buckets", "target_buckets"):
             buckets = tuple(getattr(self, name))

@@ -6,20 +6,25 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
+import optax
 from jax.sharding import Mesh
 
 from quals_jax import parallel
 from quals_jax.precision import Precision
-from quals_jax.training.checkpoint import LOSS, Checkpoints
+from quals_jax.training.checkpoint import LOSS, Checkpoints, abstract
 from quals_jax.training.config import TrainConfig
 from quals_jax.training.journal import Journal, means
 from quals_jax.training.losses import Batch, Loss
+from quals_jax.training.memory import sizes_of
 from quals_jax.training.optimizer import make_optimizer, make_schedule
-from quals_jax.training.state import TrainState, new_state, take_apart
+from quals_jax.training.plan import Plan, Sample, make_plan, require_fits, table
+from quals_jax.training.state import Skeleton, TrainState, new_state, take_apart
 from quals_jax.training.step import compile_eval_step, compile_train_step, make_train_step
 
 ASK_EVERY = 10  # steps between questions to the other processes, whether one was told to stop
@@ -27,6 +32,53 @@ ASK_EVERY = 10  # steps between questions to the other processes, whether one wa
 
 class Stopped(Exception):
     """The run was told to stop, and has saved. The argument is the number of steps made."""
+
+
+@dataclass(frozen=True)
+class Programs:
+    """What a training run is made of before it has data. shapes and shardings: of its state."""
+
+    sizes: Any
+    skeleton: Skeleton
+    params: dict[str, jax.Array]
+    optimizer: optax.GradientTransformation
+    shapes: TrainState
+    shardings: TrainState
+    precision: Precision
+    train_step: Callable
+    mesh: Mesh
+
+    def plan(self, config: TrainConfig, sample: Sample, *, limit: int | None = None, **options) -> Plan:
+        """What a run on batches like the sample's will do; `limit` and the options are those of `make_plan`."""
+        item = np.dtype(self.precision.compute).itemsize
+        return make_plan(
+            config,
+            sample,
+            train_step=self.train_step,
+            state_shapes=jax.tree.map(abstract, self.shapes, self.shardings),
+            mesh=self.mesh,
+            sizes=sizes_of(self.sizes, item=item, remat=config.model.remat),
+            parameters=sum(int(np.prod(array.shape)) for array in self.params.values()),
+            name_of=shapes_of,
+            limit=limit,
+            **options,
+        )
+
+
+def prepare(config: TrainConfig, model, loss: Loss, mesh: Mesh) -> Programs:
+    """The model as parameters, the shape of the state, how it lies on the devices, and the step."""
+    skeleton, params = take_apart(model)
+    optimizer = make_optimizer(config.optimizer, config.steps)
+    shapes = jax.eval_shape(lambda params: new_state(params, optimizer, config.seed), params)
+    shardings = parallel.state_shardings(shapes, mesh, shard_params=config.model.shard_params)
+    precision = Precision.of(config.model.dtype)
+    precision.require(list(mesh.devices.flat))
+    dropout = max(model.config.dropout, model.config.attention_dropout, model.config.activation_dropout) > 0
+    step_function = make_train_step(
+        skeleton, loss, optimizer, accumulate=config.optimizer.accumulate, dropout=dropout, precision=precision
+    )
+    train_step = compile_train_step(step_function, mesh, shardings)
+    return Programs(model.config, skeleton, params, optimizer, shapes, shardings, precision, train_step, mesh)
 
 
 def train(
@@ -40,34 +92,30 @@ def train(
     evaluation_batches: Sequence[Batch] = (),
     journal: Journal,
     mesh: Mesh | None = None,
+    sample: Sample | None = None,
 ) -> dict[str, jax.Array]:
     """The parameters after the last step, or (`config.export` "best") those with the lowest validation loss.
 
     Goes on from the last checkpoint in `workdir`, if there is one. `loss` and `evaluate` are those of losses.py, or
-    like them; `batches` is a Grain dataset.
+    like them; `batches` is a Grain dataset. With a `sample` of the batches their shapes, and the memory that the largest
+    wants, are said before the first step.
 
     Raises:
+        ValueError: before the first step, if a step on the largest batch of the sample does not fit the device.
         FloatingPointError: naming the first step whose loss or gradient was not finite.
         Stopped: after SIGTERM, when everything is saved.
     """
-    # The model as parameters, the state's shape, and how it lies on the devices.
     mesh = parallel.make_mesh() if mesh is None else mesh
-    skeleton, params = take_apart(model)
-    optimizer = make_optimizer(config.optimizer, config.steps)
-    schedule = make_schedule(config.optimizer, config.steps)
-    shapes = jax.eval_shape(lambda params: new_state(params, optimizer, config.seed), params)
-    shardings = parallel.state_shardings(shapes, mesh, shard_params=config.model.shard_params)
-
-    # The two programs.
-    precision = Precision.of(config.model.dtype)
-    precision.require(list(mesh.devices.flat))
-    parts = config.optimizer.accumulate
-    dropout = max(model.config.dropout, model.config.attention_dropout, model.config.activation_dropout) > 0
-    step_function = make_train_step(skeleton, loss, optimizer, accumulate=parts, dropout=dropout, precision=precision)
-    train_step = compile_train_step(step_function, mesh, shardings)
+    programs = prepare(config, model, loss, mesh)
+    params, optimizer, shapes, shardings = programs.params, programs.optimizer, programs.shapes, programs.shardings
+    train_step, schedule = programs.train_step, make_schedule(config.optimizer, config.steps)
+    if sample is not None:
+        plan = programs.plan(config, sample, compile_seconds=0.0)
+        journal.say(table(plan))
+        require_fits(plan)
     eval_step = None
     if evaluate and evaluation_batches:
-        eval_step = compile_eval_step(skeleton, evaluate, mesh, shardings, precision)
+        eval_step = compile_eval_step(programs.skeleton, evaluate, mesh, shardings, programs.precision)
 
     with Checkpoints(workdir / "checkpoints", keep=config.keep) as checkpoints, stop_signal() as stop:
         # Where to start: the last checkpoint, with its position in the data; or the beginning.
@@ -81,7 +129,7 @@ def train(
         while step < config.steps:
             batch = next(iterator)
             began = time.monotonic()
-            state, sums = train_step(state, parallel.shard_rows(batch, mesh, parts=parts))
+            state, sums = train_step(state, parallel.shard_rows(batch, mesh, parts=config.optimizer.accumulate))
             journal.note_shapes(shapes_of(batch), time.monotonic() - began)
             step += 1
             journal.add(sums, count_tokens(batch, model.config.pad_token_id))

@@ -45,7 +45,9 @@ def compiled_bytes(train_step, state_shapes, batch) -> int:
     On a CPU the devices are one machine's, and the figure is that of all of them.
     """
     found = train_step.lower(state_shapes, batch).compile().memory_analysis()
-    own = found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes + found.temp_size_in_bytes
+    own = (
+        found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes + found.temp_size_in_bytes
+    )
     return int(own) * (jax.local_device_count() if jax.default_backend() == "cpu" else 1)
 
 
@@ -100,3 +102,21 @@ def device_bytes(device: jax.Device) -> int | None:
     except (OSError, ValueError):  # no container, or no limit
         pass
     return min(limits)
+
+
+def sizes_of(config, *, item: int, remat: bool) -> Sizes:
+    """The sizes of a BART, T5 or BERT, which call them by different names."""
+
+    def first(*names: str) -> int:
+        return next(getattr(config, name) for name in names if getattr(config, name, None) is not None)
+
+    encoder = first("encoder_layers", "num_layers", "num_hidden_layers")
+    decoder = 0 if hasattr(config, "num_hidden_layers") else first("decoder_layers", "num_decoder_layers", "num_layers")
+    return Sizes(
+        layers=encoder + decoder,
+        model=first("d_model", "hidden_size"),
+        inner=first("encoder_ffn_dim", "d_ff", "intermediate_size"),
+        heads=first("encoder_attention_heads", "num_heads", "num_attention_heads"),
+        item=item,
+        remat=remat,
+    )

@@ -144,7 +144,9 @@ def table(plan: Plan) -> str:
         f"checkpoints    {plan.checkpoint_bytes / GIGABYTE:.3f} GB each, up to {plan.checkpoints_bytes / GIGABYTE:.3f} GB"
     )
     if plan.hours is not None:
-        lines.append(f"hours          about {plan.hours:.2g} ({UTILISATION:.0%} of this device's matrix product assumed)")
+        lines.append(
+            f"hours          about {plan.hours:.2g} ({UTILISATION:.0%} of this device's matrix product assumed)"
+        )
     return "\n".join(lines)
 
 

@@ -73,6 +73,15 @@ def test_the_folder_can_be_scored_with(unbroken):
     assert {array.dtype for array in stored.values()} == {np.dtype("float16")}
 
 
+def test_a_dry_run_writes_the_plan_and_refuses_what_does_not_fit(tokenizer, tmp_path):
+    result = run(tmp_path, tokenizer, "--dry_run", "--memory=0.01")
+    assert result.returncode == 2 and result.stderr.count("\n") == 1
+    assert "the device has 0.0" in result.stderr and "DOES NOT FIT" in result.stdout
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    assert (plan["steps"], plan["fits"], plan["device_bytes"]) == (16, False, 10**7)
+    assert not (tmp_path / "checkpoints").exists()
+
+
 def test_torch_reads_the_folder_to_the_same_logits(unbroken):
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")

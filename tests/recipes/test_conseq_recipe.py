@@ -192,10 +192,20 @@ def test_steps_are_those_of_whole_epochs(config, finished):
     data = dataclasses.replace(config.data, batch_size=2, max_targets=2, pair_buckets=(2,))
     texts = conseq_recipe.JsonLines(whole / "selected.jsonl")
     assert len(texts) == 3
-    assert [conseq_recipe.count_steps(triples, texts, data, epochs) for epochs in (1.0, 1.5, 2.0)] == [2, 3, 4]
+    assert [conseq_recipe.loader.count_steps(texts, triples, data, epochs) for epochs in (1.0, 1.5, 2.0)] == [2, 3, 4]
     triples.target_limit = 1
     with pytest.raises(ValueError, match="of 3 texts none has a target to learn"):
-        conseq_recipe.count_steps(triples, texts, data, 1.0)
+        conseq_recipe.loader.count_steps(texts, triples, data, 1.0)
+
+
+def test_a_plan_has_the_steps_that_training_makes(config, finished, tmp_path):
+    """After the selection of its very rows; before it of as many as two independent rankings would leave."""
+    whole, _ = finished
+    made = [json.loads(line)["step"] for line in (whole / "metrics.jsonl").read_text().splitlines()]
+    assert conseq_recipe.plan(config, whole, limit=10**12).steps == max(made)
+    before = conseq_recipe.plan(config, tmp_path, limit=10**12)
+    share = config.selection.candidate_ratio * config.selection.reference_ratio
+    assert before.sample["of"] == max(round(share * 6), 1) and before.fits
 
 
 def test_nothing_selected_is_said(config, finished, tmp_path):
