@@ -12,7 +12,10 @@ SMALLEST_SECONDS = 0.3  # programs that compile faster are not kept
 
 
 def cache_folder() -> Path | None:
-    """Where compiled programs are kept: `quals_jax/compiled` in the user's cache folder. None for a user without a home."""
+    """Where compiled programs are kept: where JAX_COMPILATION_CACHE_DIR says, or `quals_jax/compiled` in the user's cache folder. None
+    for a user without a home."""
+    if own := os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        return Path(own)
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "quals_jax" / "compiled"
     except RuntimeError:

@@ -7,7 +7,7 @@ traced inside `Precision.scope()` carries its precision in the program, gradient
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
 
@@ -42,9 +42,11 @@ class Precision:
         """The precision that a model's own type stands for."""
         return cls.of(jnp.dtype(model.dtype).name)
 
-    def scope(self) -> contextlib.AbstractContextManager:
-        """Every matrix product that is traced inside is computed so."""
-        return jax.default_matmul_precision(self.products)
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        """Every matrix product that is traced inside is computed so. Ranks may differ inside, whatever the user's own programs forbid."""
+        with jax.default_matmul_precision(self.products), jax.numpy_rank_promotion("allow"):
+            yield
 
     def scoped(self, function: Callable) -> Callable:
         """The function, traced inside `scope`."""

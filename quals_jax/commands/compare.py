@@ -8,10 +8,13 @@ import json
 import math
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import NamedTuple
 
 from quals_jax.commands.errors import Parser, UserError, standard_output
-from quals_jax.remote import RemoteError, open_binary
+from quals_jax.commands.score_flags import refuse_unwritable
+from quals_jax.remote import RemoteError, is_url, local_name, open_binary, send
+from quals_jax.scoring.remote_output import write_json
 
 DIFFERING = 5
 PERMUTATIONS = 10_000
@@ -30,10 +33,24 @@ class Scored(NamedTuple):
 def main(arguments: list[str]) -> int:
     """Runs the command; the exit status."""
     parser = Parser(prog="python -m quals_jax compare", description=__doc__)
-    parser.add_argument("first", help="an output of score.py")
-    parser.add_argument("second", help="another, over the same ids")
+    parser.add_argument("outputs", nargs="+", metavar="OUTPUT", help="two outputs of score.py, over the same ids")
+    parser.add_argument(
+        "--json", nargs="?", const="", metavar="FILE", help="the numbers as JSON: to FILE, or instead of the table"
+    )
+    parser.add_argument("--report", metavar="FILE", help="an HTML page with both systems side by side")
     parser.add_argument("--force", action="store_true", help="although documents or settings differ")
     options = parser.parse_args(arguments)
+    if options.json and len(options.outputs) == 1:  # `--json A B`: A is no file to write
+        options.outputs, options.json = [options.json, *options.outputs], ""
+    if len(options.outputs) != 2:
+        parser.error(f"compares two outputs, not {len(options.outputs)}")
+    options.first, options.second = options.outputs
+    for flag in ("json", "report"):
+        path = getattr(options, flag)
+        if path and path in options.outputs:
+            parser.error(f"--{flag} is {path}, which is compared; name another file")
+        if path and not is_url(path):
+            refuse_unwritable(path, flag)
     first, second = read_scores(options.first), read_scores(options.second)
     if set(first) != set(second):
         (id, index, _), *_ = sorted(set(first) ^ set(second), key=str)
@@ -44,9 +61,72 @@ def main(arguments: list[str]) -> int:
     both = [key for key in first if first[key].quals is not None and second[key].quals is not None]
     if not both:
         raise UserError("no row has a score in both files")
+    lines = table(first, second, both, options.first, options.second)
+    if options.report:
+        write_report(options, lines)
+    found = numbers(first, second, both)
+    if options.json:
+        write_json(options.json, found)
     with standard_output():
-        print("\n".join(table(first, second, both, options.first, options.second)))
+        print(json.dumps(found) if options.json == "" else "\n".join(lines))
     return 0
+
+
+def numbers(first: dict, second: dict, both: list) -> dict:
+    """What the table says, for programs; `difference` is second - first."""
+    import numpy as np
+
+    from quals_jax.statistics import interval_of_mean, paired_significance
+
+    before = np.array([first[key].quals for key in both])
+    after = np.array([second[key].quals for key in both])
+    low, high = interval_of_mean(after - before)
+    return {
+        "first": float(before.mean()),
+        "second": float(after.mean()),
+        "n": len(both),
+        "rows": len(first),
+        "difference": float((after - before).mean()),
+        "low": low,
+        "high": high,
+        "p": paired_significance(after - before, PERMUTATIONS),
+    }
+
+
+def write_report(options, lines: list[str]) -> None:
+    """The page of both, side by side.
+
+    Raises:
+        UserError: if it cannot be written.
+    """
+    from quals_jax.report.side_by_side import write_side_by_side
+
+    systems = [dict(_rows(path)) for path in options.outputs]
+    names = options.outputs
+    keys = list(systems[0])
+    documents = [str(systems[0][key].get("document") or "(not in this output)") for key in keys]
+    page = local_name(options.report) if is_url(options.report) else Path(options.report)
+    shown = {
+        name: [{"id": own[key]["id"], "summary": own[key]["summary"], "quals": own[key]["quals"]} for key in keys]
+        for name, own in zip(names, systems, strict=True)
+    }
+    try:
+        write_side_by_side(page, documents, shown, "\n".join(lines))
+    except OSError as error:
+        raise UserError(f"{options.report}: cannot be written ({error.strerror or error})") from None
+    if is_url(options.report):
+        send(page, options.report)
+
+
+def _rows(path: str):
+    """(key, row) of an output that has been read once already."""
+    seen = Counter()
+    with open_binary(path) as lines:
+        for number, line in enumerate(lines):
+            row = json.loads(line.removeprefix(codecs.BOM_UTF8) if number == 0 else line)
+            key = json.dumps(row["id"]), row["summary_index"]
+            yield (*key, seen[key]), row
+            seen[key] += 1
 
 
 def look_at(options, first: dict, second: dict) -> None:
@@ -137,11 +217,12 @@ def table(first: dict, second: dict, both: list, first_name: str, second_name: s
     after = np.array([second[key].quals for key in both])
     difference = after - before
     low, high = interval_of_mean(difference)
+    interval = f", 95% interval {low:+.3f} to {high:+.3f}" if len(both) > 1 else ""  # of one there is none
     lines = [
         f"{first_name}: mean {before.mean():.3f}",
         f"{second_name}: mean {after.mean():.3f}",
         f"rows with a score in both: {len(both)} of {len(first)}",
-        f"difference (second - first): {difference.mean():+.3f}, 95% interval {low:+.3f} to {high:+.3f}",
+        f"difference (second - first): {difference.mean():+.3f}{interval}",
         f"significance: p = {paired_significance(difference, PERMUTATIONS):.4f} (paired permutation test, {PERMUTATIONS} draws)",
         "",
         "rows that differ most",

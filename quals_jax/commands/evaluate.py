@@ -33,11 +33,14 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--qagen", help="the model of QUALS (the embedded one)")
     parser.add_argument("--qagen_tokenizer", help="a folder, if that model has none beside it")
-    parser.add_argument("--qagen_beams", type=int, default=60, help="of QUALS, each a group of its own (60)")
+    parser.add_argument(
+        "--num_beams", "--qagen_beams", type=int, default=60, help="of QUALS, each a group of its own (60)"
+    )
     parser.add_argument(
         "--best_of", type=int, default=0, metavar="N", help="also the best by QUALS of the N beams of the baseline"
     )
     parser.add_argument(
+        "--summary_beams",
         "--beams",
         type=int,
         help="of the summarizers' search; this and the next four: as each model says (6, 10, 60, 1.0, 0)",
@@ -59,7 +62,7 @@ def main(arguments: list[str]) -> int:
     from quals_jax.recipes.documents import Documents
     from quals_jax.recipes.evaluation import System, evaluate
 
-    given = {"num_beams": options.beams}
+    given = {"num_beams": options.summary_beams}
     given |= {
         name: getattr(options, name) for name in ("min_length", "max_length", "length_penalty", "no_repeat_ngram_size")
     }
@@ -70,7 +73,7 @@ def main(arguments: list[str]) -> int:
             systems.append(System(f"{systems[0].name}, best of {options.best_of}", systems[0].path, options.best_of))
         rows = options.rows or (500 if options.data.startswith("gazette:") else 0)
         documents = Documents(options.data, rows=rows, story_seed=options.seed, folder=options.folder)
-        questions = SearchConfig(num_beams=options.qagen_beams)
+        questions = SearchConfig(num_beams=options.num_beams)
         qagen = QAGen.from_pretrained(
             options.qagen, options.qagen_tokenizer, questions, options.dtype, options.batch_size
         )

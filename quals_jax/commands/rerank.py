@@ -31,7 +31,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--metric", metavar="NAME", help="by which to choose: NAME or NAME=MODEL (quals)")
     parser.add_argument("--model", help="the QAGen (the embedded one)")
     parser.add_argument("--tokenizer")
-    parser.add_argument("--beams", type=int, default=60, help="of diverse beam search, each a group of its own (60)")
+    parser.add_argument(
+        "--num_beams", "--beams", type=int, default=60, help="of diverse beam search, each a group of its own (60)"
+    )
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--overwrite", action="store_true", help="start afresh")
@@ -88,7 +90,11 @@ def _metric(options):
             metric = load(options.metric, settings)
             return metric, {"signature": metric.signature, "metric": options.metric}
         qagen = QAGen.from_pretrained(
-            options.model, options.tokenizer, SearchConfig(num_beams=options.beams), options.dtype, options.batch_size
+            options.model,
+            options.tokenizer,
+            SearchConfig(num_beams=options.num_beams),
+            options.dtype,
+            options.batch_size,
         )
     except (ValueError, OSError) as error:
         raise UserError(error) from None

@@ -42,6 +42,30 @@ def test_a_score_that_is_none_is_one_line(tmp_path, quals):
         compare([good, str(tmp_path / "b")])
 
 
+def test_the_numbers_as_json_and_both_side_by_side(tmp_path, capsys):
+    first, second = tmp_path / "a", tmp_path / "b"
+    for path, shift in ((first, 0.0), (second, 0.5)):
+        rows = [
+            {"id": n, "summary_index": 0, "quals": -n + shift, "summary": f"<{path.name}{n}>", "document": f"d{n}"}
+            for n in range(4)
+        ]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    flags = [str(first), str(second), "--json", str(tmp_path / "c.json"), "--report", str(tmp_path / "page.html")]
+    assert compare(flags) == 0 and "difference" in capsys.readouterr().out
+    found = json.loads((tmp_path / "c.json").read_text())
+    assert (found["first"], found["second"], found["difference"], found["n"], found["rows"]) == (-1.5, -1.0, 0.5, 4, 4)
+    assert found["low"] == found["high"] == 0.5 and abs(found["p"] - 2 / 16) < 0.02  # 2 of the 16 signs are as far
+    page = (tmp_path / "page.html").read_text()
+    assert all(f"&lt;{name}{n}&gt;" in page and f"d{n}" in page for name in "ab" for n in range(4))
+    before = first.read_bytes()
+    for order in (["--json", str(first), str(second)], [str(first), str(second), "--json"]):
+        assert compare(order) == 0 and json.loads(capsys.readouterr().out) == found
+    assert first.read_bytes() == before
+    for wrong in ([str(first)], [str(first), str(second), "--json", str(first)]):
+        with pytest.raises(SystemExit, match="2"):
+            compare(wrong)
+
+
 @pytest.fixture
 def shards(tmp_path):
     """Two finished shards that belong together."""

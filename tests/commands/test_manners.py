@@ -144,3 +144,13 @@ def test_a_platform_that_is_not_there_is_one_line():
         [sys.executable, "score.py", *flags], cwd=ROOT, env=os.environ | {"JAX_PLATFORMS": "nosuch"}, capture_output=True, text=True
     )  # fmt: skip
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "JAX_PLATFORMS is 'nosuch'" in done.stderr
+
+
+def test_a_users_own_settings_of_jax_are_obeyed(command, one_device, tmp_path):
+    environment = one_device | {"JAX_NUMPY_RANK_PROMOTION": "raise", "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "own")}
+    done = subprocess.run(
+        command("--document", "the cat sat at tea", "--summary", "a cat sat", "--quiet"), env=environment, capture_output=True, text=True
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stderr == ""
+    assert done.stdout == "none\n" or float(done.stdout) < 1
+    assert list((tmp_path / "own").iterdir())
