@@ -9,12 +9,14 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import re
+import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import jax
 import numpy as np
-from jax._src import distributed
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
@@ -22,7 +24,17 @@ AXIS = "batch"
 IN_FLIGHT = 2  # batches given to the devices before the first is waited for
 # Seconds that a process which is done waits for the others; JAX's 300 end those still at work.
 LATEST_END = 7 * 24 * 3600
+COORDINATOR_SECONDS = 300  # that the coordinator is waited for; the environment may say otherwise
+HEARTBEAT_SECONDS = 30  # after which a process that has gone silent is given up
+# What JAX and Gloo say where another process is gone.
+GONE = re.compile(
+    r"Gloo|[Cc]onnection (closed|reset|refused)|DEADLINE_EXCEEDED|UNAVAILABLE|[Cc]oordination (service|agent)|heartbeat|ABORTED"
+)
 SMALLEST_SHARDED = 2**14  # elements; a smaller parameter costs more to gather than to hold everywhere
+
+
+class PeerGone(RuntimeError):
+    """Another process of the job is gone, or never came."""
 
 
 def make_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
@@ -131,22 +143,39 @@ def start_processes(
 ) -> None:
     """Joins the other processes of the job, if there are any: by address, or as the cluster (Slurm, a TPU pod) says.
 
+    The coordinator is waited for for `COORDINATOR_SECONDS`, or as many seconds as QUALS_JAX_COORDINATOR_SECONDS says.
+
     Raises:
         ValueError: if an address comes without the number of processes, or without this one's.
+        PeerGone: if not all processes came.
     """
     if not (coordinator or detect):
         return
     # SIGTERM must end a process, or have it save where it trains: JAX's preemption service would take note and go on.
     jax.config.update("jax_enable_preemption_service", False)
-    if coordinator:
-        if num_processes < 1 or not 0 <= process_id < num_processes:
-            raise ValueError(
-                f"coordinator is {coordinator!r}, num_processes {num_processes} and process_id {process_id};"
-                " with a coordinator, process_id must lie in 0 .. num_processes - 1"
-            )
-        jax.distributed.initialize(coordinator, num_processes, process_id, shutdown_timeout_seconds=LATEST_END)
-    else:
-        jax.distributed.initialize(shutdown_timeout_seconds=LATEST_END)
+    if coordinator and (num_processes < 1 or not 0 <= process_id < num_processes):
+        raise ValueError(
+            f"coordinator is {coordinator!r}, num_processes {num_processes} and process_id {process_id};"
+            " with a coordinator, process_id must lie in 0 .. num_processes - 1"
+        )
+    seconds = int(os.environ.get("QUALS_JAX_COORDINATOR_SECONDS", COORDINATOR_SECONDS))
+    named = (coordinator, num_processes, process_id) if coordinator else ()
+    if coordinator and process_id:
+        _wait_for_coordinator(coordinator, seconds)  # JAX's own wait would end in an abort
+    try:
+        jax.distributed.initialize(
+            *named,
+            initialization_timeout=seconds,
+            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+            shutdown_timeout_seconds=LATEST_END,
+        )
+    except RuntimeError as error:
+        if not GONE.search(str(error)):
+            raise
+        place = coordinator or "the coordinator"
+        raise PeerGone(
+            f"not all processes came to {place} within {seconds} seconds; the same command tries again"
+        ) from None
     atexit.register(_wait_at_the_end)  # so before JAX's own end, which was registered earlier
     if owns_all_it_sees(os.environ):
         for name in ("jax_cuda_visible_devices", "jax_rocm_visible_devices"):
@@ -155,16 +184,58 @@ def start_processes(
     wait_for_all("started")
 
 
+def _wait_for_coordinator(address: str, seconds: float) -> None:
+    """Returns when somebody listens at the address.
+
+    Raises:
+        ValueError: if it is none. PeerGone: if nobody came in time.
+    """
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal()):
+        raise ValueError(f"coordinator is {address!r}; it must be HOST:PORT")
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.5)
+    raise PeerGone(
+        f"the coordinator did not come to {address} within {seconds:g} seconds; the same command tries again"
+    )
+
+
 def _wait_at_the_end() -> None:
     """Waits for the others: JAX gives its limit for that to the first process alone, and ends the rest after 300 seconds.
 
     A process that ends in an error does not wait.
     """
-    client = distributed.global_state.client  # private: JAX shows it nowhere else
+    client = _client()
     if client is None or hasattr(sys, "last_type"):
         return
     with contextlib.suppress(RuntimeError):  # another process failed; JAX says so
         client.wait_at_barrier("quals_jax: the end", LATEST_END * 1000)
+
+
+def _client():
+    """What JAX speaks to its coordinator with, for a barrier with a limit of our own: JAX shows it nowhere in public. None where it is
+    not there, or no longer in that place; then JAX's own barrier at the end has to do."""
+    try:
+        from jax._src import distributed
+
+        return distributed.global_state.client
+    except (ImportError, AttributeError):
+        return None
+
+
+def about_peers(error: Exception) -> str | None:
+    """One line, if an error comes of another process being gone; None for other errors, and where there are no others."""
+    if isinstance(error, PeerGone):
+        return str(error)
+    several = jax.distributed.is_initialized() and jax.process_count() > 1
+    if several and isinstance(error, RuntimeError) and GONE.search(str(error)):
+        return "another process is gone; the same command goes on from what is saved"
+    return None
 
 
 def owns_all_it_sees(environment: Mapping[str, str]) -> bool:

@@ -15,6 +15,7 @@ from quals_jax.commands.errors import UserError, close_standard_output, fail, ou
 from quals_jax.remote import RemoteError
 
 INTERRUPTED = 128 + signal.SIGINT
+TRY_AGAIN = 75  # another process is gone, or never came
 GRACE_SECONDS = 1.0  # for an orderly end after Ctrl-C
 GOES_ON = "; the same command goes on from there"
 # Packages that scoring does without, and the extra of this package that brings each.
@@ -59,7 +60,18 @@ def politely(
             fail(no_room)
         if line := about_the_machine(error):
             fail(f"{name}: {line}")
+        if line := _about_peers(error):
+            print(f"{name}: {line}", file=sys.stderr)
+            return TRY_AGAIN
         raise
+
+
+def _about_peers(error: Exception) -> str | None:
+    if "jax" not in sys.modules:
+        return None
+    from quals_jax import parallel
+
+    return parallel.about_peers(error)
 
 
 def about_the_machine(error: Exception) -> str | None:
@@ -87,13 +99,28 @@ def open_streams() -> None:
 def as_process(command: Callable, arguments: list[str], *, name: str, goes_on: bool = False) -> int:
     """`politely`, where the command is all that this process does: interrupted, it ends at once."""
     armed = end_soon_after_interrupt(goes_on=goes_on)
-    status = politely(command, arguments, name=name, goes_on=goes_on)
-    if armed and status == INTERRUPTED:  # JAX's own end would wait for what the device is doing
+    try:
+        status = politely(command, arguments, name=name, goes_on=goes_on)
+    except SystemExit as end:
+        if not end.code or not _has_peers():
+            raise
+        status = end.code
+    # An orderly end would wait for what the device is doing, and for the other processes while they wait for this one.
+    if (armed and status == INTERRUPTED) or (status and _has_peers()):
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(status)
     return status
+
+
+def _has_peers() -> bool:
+    """Whether this is one of several processes."""
+    if "jax" not in sys.modules:
+        return False
+    import jax
+
+    return jax.distributed.is_initialized()
 
 
 def end_soon_after_interrupt(*, goes_on: bool = False, grace: float = GRACE_SECONDS) -> bool:

@@ -89,6 +89,8 @@ def find_shard(options) -> tuple[int, int]:
         prepare(options.verbose)
         try:
             parallel.start_processes(detect=True)
+        except parallel.PeerGone:
+            raise
         except (ValueError, RuntimeError) as error:
             raise UserError(f"--distributed: {error}") from None
     if options.shard is None and options.output and "jax" in sys.modules:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 import sys
 import traceback
 from pathlib import Path
 
 from quals_jax import __version__
 from quals_jax.commands.errors import out_of_memory
-from quals_jax.commands.manners import about_the_machine
+from quals_jax.commands.manners import TRY_AGAIN, about_the_machine
 from quals_jax.shipped import shipped
 
 HELP = "train a QAGen, or a summarizer by likelihood or by ConSeq"
@@ -62,11 +63,20 @@ def main(arguments: list[str]) -> int:
         if out_of_memory(error):
             print(f"train.py: {NO_ROOM}", file=sys.stderr)
             return _leave(2)
+        if "jax" in sys.modules and (line := _about_peers(error)):
+            print(f"train.py: {line}", file=sys.stderr)
+            return _leave(TRY_AGAIN)
         if line := about_the_machine(error):
             print(f"train.py: {line}", file=sys.stderr)
             return _leave(2)
         traceback.print_exc()
         return _leave(1)
+
+
+def _about_peers(error: Exception) -> str | None:
+    from quals_jax import parallel
+
+    return parallel.about_peers(error)
 
 
 def _leave(status: int) -> int:
@@ -79,6 +89,8 @@ def _leave(status: int) -> int:
 
 
 def _run(config, options) -> int:
+    if not options.verbose:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what JAX logs when a process is gone is many lines
     import jax
 
     from quals_jax import parallel

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from several import free_address
 
 from quals_jax.checkpoints import load_checkpoint
 from quals_jax.commands.gazette_tokenizer import save
@@ -204,3 +205,35 @@ def test_two_processes_train_as_one_does(unbroken, tokenizer, tmp_path):
     found, wanted = (load_file(path / "model" / "model.safetensors") for path in (workdir, unbroken))
     for name in wanted:  # Adam turns a gradient that is rounding noise into a step of full length: some weights differ
         assert np.abs(found[name].astype(float) - wanted[name].astype(float)).mean() < 1e-3
+
+
+def begin(number, workdir, tokenizer, address, *changes, seconds=60):
+    """One of two processes that train."""
+    return subprocess.Popen(
+        command(workdir, tokenizer, f"--coordinator={address}", "--num_processes=2", f"--process_id={number}", *changes),
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        env=ONE_DEVICE | {"QUALS_JAX_COORDINATOR_SECONDS": str(seconds)},
+    )  # fmt: skip
+
+
+def test_who_is_left_alone_ends_soon_with_one_line_and_status_75(tokenizer, tmp_path):
+    address, workdir = free_address(), tmp_path / "two"
+    first, second = (begin(n, workdir, tokenizer, address, "--config.steps=1000000") for n in range(2))
+    end = time.monotonic() + 120
+    while not (workdir / "metrics.jsonl").exists() and time.monotonic() < end:
+        time.sleep(0.2)
+    second.kill()
+    _, error = first.communicate(timeout=60)
+    second.communicate()
+    assert first.returncode == 75
+    assert error == "train.py: another process is gone; the same command goes on from what is saved\n"
+
+
+def test_a_coordinator_that_never_comes_is_waited_for_no_longer_than_said(tokenizer, tmp_path):
+    address = free_address()
+    alone = begin(1, tmp_path / "alone", tokenizer, address, seconds=2)
+    _, error = alone.communicate(timeout=60)
+    assert alone.returncode == 75
+    assert (
+        error == f"train.py: the coordinator did not come to {address} within 2 seconds; the same command tries again\n"
+    )
