@@ -12,11 +12,14 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from quals_jax import parallel
+
+LOCK_SECONDS = 1.0  # between two looks at a lock that another run holds
 
 
 def fits(result: Path, inputs: dict) -> bool:
@@ -129,18 +132,30 @@ def require_shared(folder: Path) -> None:
 
 @contextmanager
 def alone(folder: Path, waiting: Callable[[], None]):
-    """Waits until no other run is at work in the folder, and keeps others waiting; the lock dies with the process."""
+    """Waits, in every process, until no other run is at work in the folder, and keeps others waiting; the lock dies with the process.
+
+    The first process holds the lock. The others ask it once a second: nobody goes on before it has it, and nobody waits in a collective
+    for hours, where the end of another process would not be noticed.
+    """
     require_shared(folder)
-    if not parallel.is_first_process():
+    with ExitStack() as stack:
+        lock = stack.enter_context((folder / ".steps.lock").open("w")) if parallel.is_first_process() else None
+        told = False
+        while not parallel.any_process(lock is not None and _locked(lock)):
+            if not told:
+                waiting()
+            told = True
+            time.sleep(LOCK_SECONDS)
         yield
-        return
-    with (folder / ".steps.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting()
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+
+
+def _locked(file) -> bool:
+    """Whether the file is this process's now."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _record(result: Path) -> Path:

@@ -1,8 +1,15 @@
 """Steps: skipped where they fit, made anew where not, gone on with block by block after a kill."""
 
+import fcntl
 import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
+from several import free_address
 
 from quals_jax.recipes import steps
 
@@ -84,3 +91,38 @@ def test_a_damaged_record_fits_nothing(tmp_path):
     steps.in_blocks(result, {"a": 1}, 1, rows_of, block_rows=1)
     (tmp_path / "rows.jsonl.made.json").write_text(json.dumps([1])[:2])
     assert not steps.fits(result, {"a": 1})
+
+
+WAITING = """
+import sys, time
+from pathlib import Path
+from quals_jax import parallel
+parallel.start_processes(coordinator=sys.argv[1], num_processes=2, process_id=int(sys.argv[2]))
+from quals_jax.recipes import steps
+folder = Path(sys.argv[3])
+said = []
+with steps.alone(folder, lambda: (said.append(1), (folder / f"waits{sys.argv[2]}").touch())):
+    print("freed" if (folder / "free").exists() else "too early", len(said), flush=True)
+"""
+
+
+def test_every_process_waits_for_the_lock(tmp_path):
+    """Not the first alone, while the others go on into collectives."""
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    address = free_address()
+    with (tmp_path / ".steps.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", WAITING, address, str(number), str(tmp_path)],
+                cwd=Path(__file__).parents[2], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )
+            for number in range(2)
+        ]  # fmt: skip
+        end = time.monotonic() + 60
+        while not all((tmp_path / f"waits{number}").exists() for number in range(2)) and time.monotonic() < end:
+            time.sleep(0.1)
+        assert all(process.poll() is None for process in processes)
+        (tmp_path / "free").touch()
+    ends = [process.communicate(timeout=60)[0] for process in processes]
+    assert [end.splitlines()[-1] for end in ends] == ["freed 1"] * 2  # Gloo says a line of its own first
