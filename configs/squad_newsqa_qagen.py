@@ -18,7 +18,8 @@ NEWSQA = "newsqa:data/newsqa/combined-newsqa-data-v1.json"
 def get_config() -> TrainConfig:
     return TrainConfig(
         kind="qagen",
-        steps=3700,  # about two epochs: 18,896 paragraphs and 11,469 stories
+        steps=0,
+        epochs=2.0,  # of 18,896 paragraphs and 11,469 stories; a dry run says how many steps these are
         checkpoint_every=500,
         eval_every=500,
         label_smoothing=0.1,

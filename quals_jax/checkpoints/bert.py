@@ -15,6 +15,7 @@ from quals_jax import checkpoints
 from quals_jax.checkpoints.errors import CheckpointError, naming, shown
 from quals_jax.checkpoints.huggingface import DTYPES, read_json, read_weights
 from quals_jax.checkpoints.layouts import LEAVES
+from quals_jax.checkpoints.modes import follow_umask
 from quals_jax.checkpoints.names import plain_names
 from quals_jax.models.bert import Bert, BertConfig
 from quals_jax.precision import Precision
@@ -168,6 +169,7 @@ def save_bert(
     (folder / "config.json").write_text(json.dumps(described, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     stored = {name: np.ascontiguousarray(array.astype(DTYPES[dtype])) for name, array in tensors.items()}
     save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
+    follow_umask(folder / "model.safetensors")
 
 
 def _current_names(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ from flax import nnx
 
 from quals_jax.checkpoints.errors import CheckpointError, naming, shown
 from quals_jax.checkpoints.layouts import LOGITS_BIAS, layout_named, layout_of
+from quals_jax.checkpoints.modes import follow_umask
 from quals_jax.checkpoints.names import plain_names
 from quals_jax.models.bart import BartConfig
 from quals_jax.models.t5 import T5Config
@@ -225,6 +226,7 @@ def save_huggingface(
     _write_json(folder / "generation_config.json", {name: described[name] for name in generation if name in described})
     stored = {name: np.ascontiguousarray(array.astype(DTYPES[dtype])) for name, array in tensors.items()}
     save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
+    follow_umask(folder / "model.safetensors")
 
 
 def _write_json(path: Path, values: dict) -> None:

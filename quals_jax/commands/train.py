@@ -24,7 +24,7 @@ Started again with the same arguments it goes on from the last checkpoint in DIR
                          ConseqConfig for the whole recipe of ConSeq (quals_jax/recipes/config.py)
   --config.PATH=VALUE    changes a field, for example --config.optimizer.learning_rate=1e-5
   --workdir DIR          checkpoints, metrics.jsonl and the result
-  --export best|last     writes DIR/model from that checkpoint, without training
+  --export best|last|STEP  writes DIR/model from that checkpoint, without training
   --dry_run              no step: shapes of batches and their memory, steps, disk, hours; also in DIR/plan.json
   --memory GB            with --dry_run: for a device of so much memory, by formula
   --cpu_devices N        devices that the CPU is seen as; as many as it has cores trains fastest
@@ -123,7 +123,9 @@ def _run(config, options) -> int:
         if isinstance(config, ConseqConfig):
             return _run_recipe(config, workdir, terminal)
         if options.export:
-            folder = likelihood.export_now(dataclasses.replace(config, export=options.export), workdir)
+            step = int(options.export) if options.export.isdecimal() else None
+            chosen = config if step is not None else dataclasses.replace(config, export=options.export)
+            folder = likelihood.export_now(chosen, workdir, step)
         else:
             folder = likelihood.run(config, workdir, terminal=terminal)
     except FloatingPointError as error:
@@ -185,7 +187,7 @@ def parse(arguments: list[str]):
     values = flags.FlagValues()
     config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=["train.py", *arguments])
     flags.DEFINE_string("workdir", None, "", flag_values=values)
-    flags.DEFINE_enum("export", None, ("best", "last"), "", flag_values=values)
+    flags.DEFINE_string("export", None, "", flag_values=values)
     flags.DEFINE_bool("dry_run", False, "", flag_values=values)
     flags.DEFINE_float("memory", None, "", lower_bound=0.001, flag_values=values)
     flags.DEFINE_integer("cpu_devices", 0, "", lower_bound=0, flag_values=values)
@@ -207,6 +209,8 @@ def parse(arguments: list[str]):
         raise UsageError(f"--config {path}: {type(error).__name__}: {error}") from None
     if len(rest) > 1:
         raise UsageError(f"{rest[1]!r} is no flag")
+    if values.export and values.export not in ("best", "last") and not values.export.isdecimal():
+        raise UsageError(f"--export {values.export}: must be best, last or the number of a step")
     if values.memory is not None and not values.dry_run:
         raise UsageError("--memory is for --dry_run")
     if not values.workdir:

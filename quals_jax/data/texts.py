@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -101,6 +102,16 @@ def collapsed(text: Text) -> Text:
         return Target(shorter(own.text), answer, None if own.end is None else len(shorter(text.source[: own.end])))
 
     return Text(shorter(text.source), tuple(map(target, text.targets)), text.unanswered)
+
+
+def fingerprint(texts: Sequence[Text]) -> str:
+    """A hash of all texts and targets, in their order."""
+    digest = hashlib.sha256()
+    for index in range(len(texts)):
+        text = texts[index]
+        fields = [text.source, *(str(field) for own in text.targets for field in (own.text, own.answer, own.end))]
+        digest.update("\0".join([*fields, ""]).encode("utf-8", "surrogatepass") + b"\n")
+    return digest.hexdigest()
 
 
 def by_source(texts: Sequence[Text]) -> list[Text]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from quals_jax.decoding.diverse_beam import SearchConfig
 from quals_jax.decoding.sampling import SamplingConfig
 from quals_jax.metrics import require_known
-from quals_jax.training.config import TrainConfig
+from quals_jax.training.config import TrainConfig, check_types
 
 KINDS = ("conseq", "conseq_rouge")
 SUMMARY_SCORES = ("likelihood", "beam")
@@ -121,7 +121,8 @@ class ConseqConfig(TrainConfig):
         """Raises ValueError naming the field, its value and what would be right."""
         if self.kind not in KINDS:
             raise ValueError(f"kind is {self.kind!r}; it must be one of {', '.join(KINDS)}")
-        usual = {"kind": "mle", "steps": self.steps or 1}
+        check_types(self)
+        usual = {"kind": "mle", "steps": self.steps or 1, "epochs": 0.0}
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(TrainConfig)}
         TrainConfig(**fields | usual).validate()
         if not self.model.initial:

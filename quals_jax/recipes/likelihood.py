@@ -21,7 +21,7 @@ from quals_jax.checkpoints.bert import export_bert, save_bert
 from quals_jax.data import gazette as gazette_data
 from quals_jax.data import loader, sources
 from quals_jax.data.questions import AnswerConditioned, QuestionBatches
-from quals_jax.data.texts import First, Text, Tokenise
+from quals_jax.data.texts import First, Text, Tokenise, fingerprint
 from quals_jax.models.bart import Bart, BartConfig
 from quals_jax.models.bert import Bert, BertConfig
 from quals_jax.precision import Precision
@@ -41,7 +41,17 @@ LONGEST_SOURCE = 1024
 GAZETTE_VALIDATION_BATCHES = 16
 GAZETTE_VALIDATION_SEED = 0  # always the same stories, whatever the run's seed
 SAMPLE_TEXTS, SAMPLE_BATCHES = 4096, 8  # of which a run says beforehand what it will do
-UNCHECKED = ("steps", "checkpoint_every", "checkpoint_minutes", "keep", "log_every", "export", "export_dtype")
+UNCHECKED = (
+    "steps",
+    "epochs",
+    "checkpoint_every",
+    "checkpoint_minutes",
+    "keep",
+    "keep_at",
+    "log_every",
+    "export",
+    "export_dtype",
+)
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,8 @@ class Data:
     evaluation_batches: Sequence[dict]
     counts: Mapping[str, int]  # texts read since the start of this process, and what was cut or left out of them
     sample: Callable[[], Sample]  # some of the batches, and of how much they are made
+    count_steps: Callable[[float], int] | None = None  # the steps of so many epochs; reads everything once
+    fingerprint: Callable[[], str] | None = None  # a hash of all that is learnt from; reads everything once
 
 
 def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None) -> Path:
@@ -67,11 +79,14 @@ def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None) -
     require_same_settings(config, workdir)
     model, tokenizer = prepare_model(config)
     data = prepare_data(config, model.config, tokenizer)
+    config = with_steps(config, data)
     first = parallel.is_first_process()
     journal = Journal(
         workdir / "metrics.jsonl" if first else None, steps=config.steps, terminal=terminal if first else None
     )
     with claimed(config, workdir):
+        if data.fingerprint is not None:
+            require_same_data(workdir, data.fingerprint())
         params = train(
             config,
             workdir,
@@ -98,7 +113,21 @@ def plan(config: TrainConfig, *, limit: int | None = None) -> Plan:
     config.validate()
     model, tokenizer = prepare_model(config)
     data = prepare_data(config, model.config, tokenizer)
+    config = with_steps(config, data)
     return prepare(config, model, loss_of(config), parallel.make_mesh()).plan(config, data.sample(), limit=limit)
+
+
+def with_steps(config: TrainConfig, data: Data) -> TrainConfig:
+    """The configuration with the steps that its epochs take.
+
+    Raises:
+        ValueError: where epochs cannot be counted.
+    """
+    if not config.epochs:
+        return config
+    if data.count_steps is None:
+        raise ValueError(f"epochs is {config.epochs}; for kind {config.kind} give steps")
+    return dataclasses.replace(config, steps=data.count_steps(config.epochs))
 
 
 def loss_of(config: TrainConfig) -> Loss:
@@ -108,8 +137,8 @@ def loss_of(config: TrainConfig) -> Loss:
     return likelihood_loss(config.label_smoothing)
 
 
-def export_now(config: TrainConfig, workdir: Path) -> Path:
-    """Writes WORKDIR/model from the checkpoint that `config.export` names; a run may be at work meanwhile.
+def export_now(config: TrainConfig, workdir: Path, step: int | None = None) -> Path:
+    """Writes WORKDIR/model from the checkpoint that `config.export` names, or that of a step; a run may be at work meanwhile.
 
     Raises:
         ValueError: if there is no checkpoint, or it is one of other settings.
@@ -117,7 +146,7 @@ def export_now(config: TrainConfig, workdir: Path) -> Path:
     config.validate()
     require_same_settings(config, workdir)
     model, tokenizer = prepare_model(config)
-    params = load_params(config, workdir, model=model)
+    params = load_params(config, workdir, model=model, step=step)
     return export(params, model, tokenizer, workdir / "model", dtype=config.export_dtype)
 
 
@@ -127,12 +156,32 @@ def require_same_settings(config: TrainConfig, workdir: Path) -> None:
     if not path.exists():
         return
     found = _flat(json.loads(path.read_text(encoding="utf-8-sig")))
+    # A setting that came after the run began was then at its default.
+    found = _flat(json.loads(json.dumps(type(config)().to_dict()))) | found
     for name, value in _flat(json.loads(json.dumps(config.to_dict()))).items():
         if name not in UNCHECKED and found.get(name) != value:
             raise ValueError(
                 f"{workdir} holds a run with {name}={found.get(name)!r}, not {value!r};"
                 " give another --workdir, or remove this one"
             )
+
+
+def require_same_data(workdir: Path, found: str) -> None:
+    """Notes in WORKDIR/data.json what a run learns from.
+
+    Raises:
+        ValueError: in every process, where the run began on other data.
+    """
+    path = workdir / "data.json"
+    before = json.loads(path.read_text(encoding="utf-8")).get("sha256") if path.exists() else None
+    if before not in (None, found):
+        raise ValueError(
+            f"{workdir} holds a run on other data (sha256 {before[:12]}, now {found[:12]}): files of data.train have changed since;"
+            " put them back, or give another --workdir"
+        )
+    parallel.wait_for_all("data compared")
+    if before is None and parallel.is_first_process():
+        steps.write_whole(path, json.dumps({"sha256": found}) + "\n")
 
 
 @contextmanager
@@ -231,7 +280,11 @@ def prepare_data(config: TrainConfig, sizes: BartConfig | BertConfig, tokenizer:
         held = _texts(config, data.validation)
         held = First(held, data.validation_rows or len(held))
         held_out = loader.evaluation_batches(held, Tokenise(tokenizer, **limits), data)
-    return Data(training, evaluate, held_out, tokenise.counts, sample)
+
+    def count_steps(epochs: float) -> int:
+        return loader.count_steps(texts, Tokenise(tokenizer, **limits), data, epochs)
+
+    return Data(training, evaluate, held_out, tokenise.counts, sample, count_steps, lambda: fingerprint(texts))
 
 
 def _first(training) -> Sample:

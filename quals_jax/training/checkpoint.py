@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -14,21 +15,22 @@ LOSS = "validation_loss"
 
 
 class Checkpoints:
-    """The last `keep` checkpoints in a folder, and the one with the lowest validation loss.
+    """The last `keep` checkpoints in a folder, those of the steps `keep_at`, and the one with the lowest validation
+    loss.
 
     A checkpoint that was being written when the process died is not seen again. With `read_only` nothing is written or
     removed: another process may be writing there.
     """
 
-    def __init__(self, folder: Path, *, keep: int, read_only: bool = False):
+    def __init__(self, folder: Path, *, keep: int, keep_at: Sequence[int] = (), read_only: bool = False):
         import orbax.checkpoint as ocp
-        from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
+        from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, CustomSteps, LatestN
 
         best = BestN(get_metric_fn=lambda metrics: -metrics[LOSS], n=1, keep_checkpoints_without_metrics=False)
         self.manager = ocp.CheckpointManager(
             folder.absolute(),
             options=ocp.CheckpointManagerOptions(
-                preservation_policy=AnyPreservationPolicy([LatestN(keep), best]),
+                preservation_policy=AnyPreservationPolicy([LatestN(keep), best, CustomSteps(tuple(keep_at))]),
                 best_fn=lambda metrics: metrics[LOSS],
                 best_mode="min",
                 cleanup_tmp_directories=not read_only,
@@ -54,18 +56,22 @@ class Checkpoints:
         )
 
     def restore(
-        self, shapes: TrainState, shardings: TrainState, iterator=None, *, best: bool = False
+        self, shapes: TrainState, shardings: TrainState, iterator=None, *, best: bool = False, step: int | None = None
     ) -> TrainState | None:
-        """The last state (or the best), on its devices; None if there is none. `iterator` goes on from where it was
+        """The last state (or the best, or that of a step), on its devices; None if there is none. `iterator` goes on from where it was
         then.
 
         Raises:
-            ValueError: if what was saved does not fit.
+            ValueError: if what was saved does not fit, or there is no checkpoint of that step.
         """
         import grain
         import orbax.checkpoint as ocp
 
-        step = self.best_step() if best else self.manager.latest_step()
+        kept = sorted(self.manager.all_steps())
+        if step is not None and step not in kept:
+            raise ValueError(f"there is no checkpoint of step {step}; there are {', '.join(map(str, kept)) or 'none'}")
+        if step is None:
+            step = self.best_step() if best else self.manager.latest_step()
         if step is None:
             return None
         wanted = jax.tree.map(abstract, shapes, shardings)

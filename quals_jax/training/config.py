@@ -5,6 +5,7 @@ here).
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 
 from quals_jax.precision import PRECISIONS
@@ -15,6 +16,25 @@ KINDS = ("qagen", "mle", "questions", "reader", "factcc")
 def _require(fits: bool, name: str, value, wanted: str) -> None:
     if not fits:
         raise ValueError(f"{name} is {value!r}; it must be {wanted}")
+
+
+def check_types(config, prefix: str = "") -> None:
+    """Raises ValueError for the first field whose value is not of the type it is declared as, or a number that is not finite."""
+    for field_ in dataclasses.fields(config):
+        name, value, wanted = prefix + field_.name, getattr(config, field_.name), field_.type
+        if dataclasses.is_dataclass(value):
+            check_types(value, f"{name}.")
+        elif wanted is float:
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            _require(number and math.isfinite(value), name, value, "a finite number")
+        elif wanted is int:
+            _require(isinstance(value, int) and not isinstance(value, bool), name, value, "a whole number")
+        elif wanted is tuple:
+            _require(isinstance(value, tuple | list), name, value, "a tuple")
+            item, said = (str, "texts") if field_.name == "false_kinds" else (int, "whole numbers")
+            _require(all(type(one) is item for one in value), name, value, f"a tuple of {said}")
+        elif wanted in (str, bool):
+            _require(isinstance(value, wanted), name, value, "a text" if wanted is str else "True or False")
 
 
 def _one_of(name: str, value, choices: tuple) -> None:
@@ -147,9 +167,11 @@ class TrainConfig:
     kind: str = "mle"
     seed: int = 1
     steps: int = 1000
+    epochs: float = 0.0  # instead of steps, which must be 0 then: so often through all texts
     checkpoint_every: int = 500  # steps
     checkpoint_minutes: float = 10.0  # and whenever so much time has passed; 0: by steps alone
     keep: int = 2  # the last so many checkpoints, beside the best
+    keep_at: tuple = ()  # steps whose checkpoints are made and kept whatever comes; `--export STEP` writes one as a model
     eval_every: int = 500  # steps; 0: never
     log_every: int = 50
     label_smoothing: float = 0.0
@@ -161,10 +183,17 @@ class TrainConfig:
 
     def validate(self) -> None:
         """Raises ValueError naming the field, its value and what would be right."""
+        check_types(self)
         _one_of("kind", self.kind, KINDS)
         _one_of("export", self.export, ("best", "last"))
         _one_of("export_dtype", self.export_dtype, ("float32", "float16", "bfloat16"))
-        for name in ("steps", "checkpoint_every", "keep", "log_every"):
+        _require(self.epochs >= 0, "epochs", self.epochs, "at least 0")
+        if self.epochs:
+            _require(self.steps == 0, "steps", self.steps, f"0, as epochs is {self.epochs}")
+            endless = self.data.train.split(":")[0] == "gazette"
+            _require(not endless, "epochs", self.epochs, "0, and steps given: Gazette is endless")
+        _require(all(step >= 1 for step in self.keep_at), "keep_at", self.keep_at, "steps, from 1")
+        for name in ("steps", "checkpoint_every", "keep", "log_every")[bool(self.epochs) :]:
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("eval_every", "checkpoint_minutes", "seed"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")

@@ -117,7 +117,10 @@ def train(
     if evaluate and evaluation_batches:
         eval_step = compile_eval_step(programs.skeleton, evaluate, mesh, shardings, programs.precision)
 
-    with Checkpoints(workdir / "checkpoints", keep=config.keep) as checkpoints, stop_signal() as stop:
+    with (
+        Checkpoints(workdir / "checkpoints", keep=config.keep, keep_at=config.keep_at) as checkpoints,
+        stop_signal() as stop,
+    ):
         # Where to start: the last checkpoint, with its position in the data; or the beginning.
         iterator = iter(batches)
         state = checkpoints.restore(shapes, shardings, iterator)
@@ -154,7 +157,8 @@ def train(
             late = bool(config.checkpoint_minutes) and time.monotonic() - saved_at > 60 * config.checkpoint_minutes
             stopping = ask and parallel.any_process(stop.asked)
             overdue = ask and parallel.any_process(late)
-            if last or stopping or overdue or improved is not None or step % config.checkpoint_every == 0:
+            asked = step in config.keep_at or step % config.checkpoint_every == 0
+            if last or stopping or overdue or improved is not None or asked:
                 require_finite(state)
                 checkpoints.save(state, iterator, validation_loss=improved)
                 saved_at = time.monotonic()
@@ -167,8 +171,10 @@ def train(
         return parallel.on_host(state.params)
 
 
-def load_params(config: TrainConfig, workdir: Path, *, model, mesh: Mesh | None = None) -> dict[str, jax.Array]:
-    """The parameters of the checkpoint that `config.export` names.
+def load_params(
+    config: TrainConfig, workdir: Path, *, model, mesh: Mesh | None = None, step: int | None = None
+) -> dict[str, jax.Array]:
+    """The parameters of the checkpoint that `config.export` names, or of that step.
 
     Raises:
         ValueError: if there is none.
@@ -182,7 +188,7 @@ def load_params(config: TrainConfig, workdir: Path, *, model, mesh: Mesh | None 
     if not folder.is_dir():
         raise ValueError(f"{workdir} holds no checkpoint")
     with Checkpoints(folder, keep=config.keep, read_only=True) as checkpoints:
-        state = checkpoints.restore(shapes, shardings, best=config.export == "best")
+        state = checkpoints.restore(shapes, shardings, best=config.export == "best", step=step)
     if state is None:
         raise ValueError(f"{workdir} holds no checkpoint")
     return parallel.on_host(state.params)

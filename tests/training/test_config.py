@@ -57,6 +57,13 @@ def test_changes_are_typed_by_the_field():
         ("--workdir=gs://bucket/run", "is no folder of a file system"),
         ("--export=newest", "export"),
         ("surplus", "'surplus' is no flag"),
+        ("--config.optimizer.learning_rate=inf", "optimizer.learning_rate is inf; it must be a finite number"),
+        ("--config.optimizer.weight_decay=nan", "optimizer.weight_decay is nan; it must be a finite number"),
+        ("--config.data.source_buckets=('a','b')", "data.source_buckets is .* a tuple of whole numbers"),
+        ("--config.data.false_kinds=(1,)", "data.false_kinds is .* a tuple of texts"),
+        ("--config.epochs=2", "steps is 3600; it must be 0, as epochs is 2.0"),
+        ("--config.keep_at=(0,)", "keep_at is .* steps, from 1"),
+        ("--memory=3", "--memory is for --dry_run"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(change, message, capsys):

@@ -199,3 +199,17 @@ def test_lines_of_steps_not_kept_are_forgotten(tmp_path):
 
 def test_time_left_is_told_in_hours():
     assert clock(3723.4) == "1:02:03"
+
+
+def test_checkpoints_of_asked_steps_stay_and_can_be_had(run, tmp_path):
+    params = run(tmp_path, keep=1, keep_at=(3, 7), eval_every=0, checkpoint_every=100)
+    kept = sorted(int(path.name) for path in (tmp_path / "checkpoints").iterdir() if path.name.isdecimal())
+    assert kept == [3, 7, 12]
+    config = dataclasses.replace(SETTINGS, keep=1)
+    model = Bart(dataclasses.replace(CONFIG, dropout=0.1), rngs=nnx.Rngs(0))
+    last = loop.load_params(config, tmp_path, model=model, step=12)
+    third = loop.load_params(config, tmp_path, model=model, step=3)
+    name = next(iter(params))
+    assert np.array_equal(last[name], params[name]) and not np.array_equal(third[name], params[name])
+    with pytest.raises(ValueError, match="there is no checkpoint of step 4; there are 3, 7, 12"):
+        loop.load_params(config, tmp_path, model=model, step=4)
