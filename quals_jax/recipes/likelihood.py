@@ -246,7 +246,7 @@ def prepare_data(config: TrainConfig, sizes: BartConfig | BertConfig, tokenizer:
     data, seed = config.data, config.seed
     if config.kind in encoders.HEADS:
         training, held_out = encoders.prepare_data(config, sizes, tokenizer)
-        return Data(training, encoder_sums(encoders.EVALUATED[config.kind]), held_out, {})
+        return Data(training, encoder_sums(encoders.EVALUATED[config.kind]), held_out, {}, lambda: _first(training))
     pairs = config.kind == "qagen"
     if data.train.split(":")[0] == sources.GAZETTE:
         evaluate = answer_sums(tokenizer.connector_id, gazette_data.TYPES) if pairs else likelihood_sums
