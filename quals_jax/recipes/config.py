@@ -125,6 +125,13 @@ class ConseqConfig(TrainConfig):
         usual = {"kind": "mle", "steps": self.steps or 1, "epochs": 0.0}
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(TrainConfig)}
         TrainConfig(**fields | usual).validate()
+        for name, value, unused in (
+            ("data.validation", self.data.validation, ""),
+            ("eval_every", self.eval_every, 0),
+            ("export", self.export, "last"),
+        ):
+            if value != unused:
+                raise ValueError(f"{name} is {value!r}; it must be {unused!r}: ConSeq's training has no validation")
         if not self.model.initial:
             raise ValueError("model.initial is ''; it must be a summarizer trained by likelihood")
         if not 0 < self.epochs < math.inf:

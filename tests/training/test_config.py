@@ -104,3 +104,15 @@ def test_a_batch_must_be_cut_evenly():
     config.optimizer = dataclasses.replace(config.optimizer, accumulate=4)
     with pytest.raises(ValueError, match=r"data.batch_size is 10; it must be a multiple of optimizer.accumulate, 4"):
         config.validate()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("data.validation", "gazette:validation"), ("eval_every", 5), ("export", "best")]
+)
+def test_what_has_no_effect_on_conseq_is_refused(name, value):
+    config = runpy.run_path(str(ROOT / "configs" / "gazette_conseq.py"))["get_config"]()
+    config.validate()
+    part, own = (config.data, "validation") if "." in name else (config, name)
+    setattr(part, own, value)
+    with pytest.raises(ValueError, match=f"{name} is .*ConSeq's training has no validation"):
+        config.validate()
