@@ -33,6 +33,7 @@ class QAGen:
         self, model, tokenizer: Tokenizer, *, search: SearchConfig | None = None, batch_size: int = 8, name: str = "model",
         fingerprint: str = "", devices: Sequence[jax.Device] | None = None, distribution: dict | None = None,
         precision: Precision | None = None, only_gazette: bool = False, pair_format: str = "connector", unknown: str = "",
+        revision: str | None = None,
     ):  # fmt: skip
         if tokenizer.size > model.config.vocab_size:
             raise ValueError(
@@ -50,12 +51,14 @@ class QAGen:
                 f"covering needs one token between question and answer; the pair format {pair_format} has none"
             )
         self.batch_size, self.name, self.fingerprint = batch_size, name, fingerprint
+        self.revision = revision
         self.distribution, self.only_gazette = distribution, only_gazette
 
     @classmethod
     def from_pretrained(
         cls, path: str | Path | None = None, tokenizer: str | Path | None = None, search: SearchConfig | None = None, dtype: str = "float32",
         batch_size: int = 8, devices: Sequence[jax.Device] | None = None, pair_format: str | None = None,
+        revision: str | None = None,
     ) -> QAGen:  # fmt: skip
         """A QAGen from a Hugging Face folder, a fairseq `.pt` or a hub id; without a path, the embedded one, which knows only Gazette.
 
@@ -63,6 +66,7 @@ class QAGen:
             tokenizer: the folder of the tokenizer's files, where the checkpoint has none beside it.
             dtype: float32 (exact on every back end), tf32 (GPUs alone), bfloat16, or float64 (for tests: it switches JAX's x64 mode on).
             batch_size: rows per device.
+            revision: the branch, tag or commit of a hub id.
             pair_format: how the model writes pairs (`pair_formats`), where its folder does not say and it is no public model that is known.
 
         Raises:
@@ -72,7 +76,7 @@ class QAGen:
 
         precision = Precision.of(dtype)
         precision.require(devices or jax.local_devices())
-        checkpoint = load_checkpoint(path or EMBEDDED, tokenizer=tokenizer, dtype=dtype)
+        checkpoint = load_checkpoint(path or EMBEDDED, tokenizer=tokenizer, dtype=dtype, revision=revision)
         format = _format(checkpoint, pair_format)
         if format.name == "connector" and isinstance(checkpoint.tokenizer, Tokenizer):
             checkpoint.tokenizer.check_connector()
@@ -83,6 +87,7 @@ class QAGen:
             checkpoint.model, checkpoint.tokenizer, search=search, batch_size=batch_size, name=checkpoint.name,
             fingerprint=checkpoint.fingerprint, devices=devices, precision=precision, only_gazette=embedded,
             distribution=read_distribution(checkpoint.folder, checkpoint.fingerprint), pair_format=format.name, unknown=checkpoint.settings.unknown,
+            revision=revision,
         )  # fmt: skip
 
     def generate(self, summaries: Sequence[str]) -> list[list[QAPair]]:

@@ -188,6 +188,10 @@ class Quals:
         fields = {"model": f"{qagen.name}@{qagen.fingerprint[:8]}" if qagen.fingerprint else qagen.name}
         if search.num_beams != search.num_groups:
             fields["beams"] = search.num_beams
+        if qagen.revision:
+            fields["revision"] = qagen.revision
+        if qagen.codec.format.name != "connector":
+            fields["format"] = qagen.codec.format.name
         fields |= {"groups": search.num_groups, "strength": search.diversity_strength}
         usual = asdict(type(search)(num_beams=search.num_beams, num_groups=search.num_groups))
         for name in ("min_length", "max_length", "length_penalty", "no_repeat_ngram_size"):

@@ -102,18 +102,20 @@ class Checkpoint:
 
 
 def load_checkpoint(
-    path: str | Path, *, tokenizer: str | Path | None = None, dtype: str = "float32", settings: ModelSettings | None = None, remat: bool = False
+    path: str | Path, *, tokenizer: str | Path | None = None, dtype: str = "float32", settings: ModelSettings | None = None, remat: bool = False,
+    revision: str | None = None,
 ) -> Checkpoint:  # fmt: skip
     """The checkpoint at a path: a Hugging Face folder, a fairseq `.pt` (or the folder's only one), or a hub id.
 
-    A path that exists never touches the network. `settings` replace those that the folder states; dtype "float64" switches x64 on.
+    A path that exists never touches the network. `revision` is the branch, tag or commit of a hub id.
+    `settings` replace those that the folder states; dtype "float64" switches x64 on.
 
     Raises:
         ValueError: naming what is wrong with the path, weights, tokenizer or dtype (`CheckpointError` lists all bad tensors).
     """
     precision = Precision.of(dtype)
     precision.prepare()
-    found = locate(path)
+    found = locate(path, revision)
     fairseq_file = _fairseq_file(found)
     folder = found if found.is_dir() else found.parent
     tokenizer_folder = (fetch_model(str(tokenizer)) if is_url(tokenizer) else Path(tokenizer)) if tokenizer else folder
@@ -193,8 +195,10 @@ def _fit(pieces: Tokenizer, rows: int, folder: Path) -> None:
         )
 
 
-def locate(path: str | Path) -> Path:
-    """The path itself, or where the hub's files of that id lie, or the local copy of a URL."""
+def locate(path: str | Path, revision: str | None = None) -> Path:
+    """The path itself, or where the hub's files of that id (and revision) lie, or the local copy of a URL."""
+    if revision is not None and (is_url(path) or Path(path).exists()):
+        raise ValueError(f"{path}: is no hub id, of which --revision {revision} could be one")
     if is_url(path):
         return fetch_model(str(path))
     local = Path(path)
@@ -213,15 +217,25 @@ def locate(path: str | Path) -> Path:
     ):
         raise ValueError(f"{text}: there is no such file or folder")
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     try:
-        return Path(snapshot_download(text, allow_patterns=list(HUB_FILES)))
+        return Path(snapshot_download(text, revision=revision, allow_patterns=list(HUB_FILES)))
+    except RevisionNotFoundError:
+        raise ValueError(f"{text}: has no revision {revision} on the hub") from None
     except RepositoryNotFoundError:
         raise ValueError(f"{text}: there is neither a file or folder nor a model on the hub of that name") from None
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ConnectionError) as error:
         reason = str(error).split("\n")[0][:120]
-        raise ValueError(f"{text}: there is no such file or folder, and the hub cannot be reached ({reason})") from None
+        raise ValueError(
+            f"{text}: there is no such file or folder, and the hub cannot be reached ({reason}); where it can be, `hf download {text}"
+            " --local-dir FOLDER` writes a folder to bring here and to name"
+        ) from None
 
 
 def _fairseq_file(found: Path) -> Path | None:

@@ -120,7 +120,10 @@ def load_quals(options):
         raise UserError("there is no embedded model in this copy; name one with --model")
     search = SearchConfig(options.num_beams, options.num_groups, options.diversity_strength, covering=options.covering)
     try:
-        qagen = QAGen.from_pretrained(options.model, options.tokenizer, search, options.dtype, options.batch_size)
+        qagen = QAGen.from_pretrained(
+            options.model, options.tokenizer, search, options.dtype, options.batch_size,
+            pair_format=options.pair_format, revision=options.revision,
+        )  # fmt: skip
     except (ValueError, OSError) as error:
         raise UserError(error) from None
     return Quals(qagen, options.max_pairs or None, options.summary_score)

@@ -89,6 +89,9 @@ def parser() -> Parser:
         action="store_true",
         help="answers are spans of the summary by construction (not the paper's search)",
     )
+    formats = "connector, sep or qag: how the model writes pairs, where its folder does not say"
+    add("--pair_format", metavar="NAME", help=formats)
+    add("--revision", metavar="REV", help="of a hub id: a branch, tag or commit")
     add("--num_beams", type=int, default=60, help="pairs written for a summary (60)")
     add("--num_groups", type=int, help="groups of diverse beam search (as many as beams)")
     add("--diversity_strength", type=float, default=0.5, help="(0.5)")
