@@ -53,8 +53,7 @@ def score(options) -> int:
         _refuse_old_output(options.output)
     stamps = _stamps(options)  # before anything is read: what changes from now on shows
     seen = hashlib.sha256() if shard[1] > 1 else None  # for a merge: that all shards were given the same input
-    source = RowSource(**{field.name: getattr(options, field.name) for field in dataclasses.fields(RowSource)})
-    blocks = read_blocks(source, shard, seen)
+    blocks = read_blocks(row_source(options), shard, seen)
     first = next(blocks, None)  # before anything is loaded: an error in it shows at once
     if first is not None:
         _require_group(options.group_by, first)
@@ -75,6 +74,11 @@ def _require_group(field: str | None, block: Block) -> None:
     has = {"id": None} | {name: None for row in block.rows for name in carried(row)}
     if field and block.rows and field not in {*has, "summary_index", "truncated", "summary_truncated"}:
         raise UserError(f"--group_by {field}: the rows have no such field; they have {', '.join(map(repr, has))}")
+
+
+def row_source(options) -> RowSource:
+    """Where the flags say that rows come from."""
+    return RowSource(**{field.name: getattr(options, field.name) for field in dataclasses.fields(RowSource)})
 
 
 def find_shard(options) -> tuple[int, int]:
