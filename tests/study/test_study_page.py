@@ -60,6 +60,7 @@ def test_filled_in_by_keyboard_left_and_saved(browser, pages, tmp_path):
             browser.press("1" if left.startswith("new") else "3")
         assert browser.run(CHECKED) == ["left" if left.startswith("new") else "right"] * 3
         if number == 1:  # away, and back
+            time.sleep(1)  # what a page stores reaches the browser's other processes a moment later
             browser.open(page)
             assert "Page 2 of 4; 2 answered" in browser.run(NOTE) and browser.run(SHOWN) == [left, right]
             assert len(browser.run(CHECKED)) == 3
