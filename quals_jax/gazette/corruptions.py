@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from quals_jax.gazette.clauses import summarise
 from quals_jax.gazette.kind import CHOICE, DATE, NUMBER, ORGANISATION, PERSON, PLACE, SUM
 from quals_jax.gazette.names import Names
-from quals_jax.gazette.story import Story, summarise
+
+if TYPE_CHECKING:
+    from quals_jax.gazette.story import (
+        Story,  # which makes its corruptions: this module needs no more of it than its name
+    )
 
 # In the order. The first three of WITHIN use only names and numbers that the document holds.
 KINDS = (

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from quals_jax.gazette.clauses import Clause, summarise
+from quals_jax.gazette.corruptions import Corruption, corrupt
 from quals_jax.gazette.kind import PERSON, Kind
 from quals_jax.gazette.kinds import DRAWN, all_kinds
 from quals_jax.gazette.names import SPLITS, Names
@@ -37,14 +39,6 @@ class Question:
     slot: str
     type: str
     in_summary: bool
-
-
-@dataclass(frozen=True)
-class Clause:
-    """One piece of a summary: what to put in front of it, and its wording with the random wordings already chosen."""
-
-    joint: str
-    template: Template
 
 
 @dataclass(frozen=True)
@@ -91,10 +85,8 @@ class Story:
         return tuple(questions)
 
     @cached_property
-    def corruptions(self) -> tuple:
+    def corruptions(self) -> tuple[Corruption, ...]:
         """One false version of the summary for each way to falsify it that its facts allow."""
-        from quals_jax.gazette.corruptions import corrupt  # corruptions know stories, not the other way round
-
         return corrupt(self)
 
     def generator(self, purpose: str) -> random.Random:
@@ -103,20 +95,6 @@ class Story:
 
     def _choice(self, slot: str) -> int:
         return self.kind.slots[slot].choices.index(self.values[slot])
-
-
-def summarise(kind: Kind, clauses: tuple[Clause, ...], values: dict[str, str]) -> str:
-    """The text of a summary with these values, true or not."""
-    generator = random.Random(0)  # the random wordings were chosen when the clauses were made
-    text = ""
-    for clause in clauses:
-        words = clause.template.render(
-            values.__getitem__, lambda slot: kind.slots[slot].choices.index(values[slot]), generator
-        )
-        text = (
-            sentence(text) + " " + words[0].upper() + words[1:] if clause.joint == "." else text + clause.joint + words
-        )
-    return sentence(text)
 
 
 def story(seed: int, split: str, index: int, kinds: tuple[str, ...] | None = None) -> Story:
