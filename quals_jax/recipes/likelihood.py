@@ -14,6 +14,7 @@ from typing import TextIO
 
 import jax
 from flax import nnx
+from jax.sharding import Mesh
 
 from quals_jax import checkpoints, parallel
 from quals_jax.checkpoints import huggingface
@@ -67,8 +68,8 @@ class Data:
     fingerprint: Callable[[], str] | None = None  # a hash of all that is learnt from; reads everything once
 
 
-def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None) -> Path:
-    """Trains, or goes on training, and writes the folder WORKDIR/model; its path.
+def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None, mesh: Mesh | None = None) -> Path:
+    """Trains, or goes on training, on all devices or those of `mesh`, and writes the folder WORKDIR/model; its path.
 
     Raises:
         ValueError: for anything in the configuration, the data or the checkpoint that cannot be used, and for a
@@ -97,6 +98,7 @@ def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None) -
             evaluation_batches=data.evaluation_batches,
             journal=journal,
             sample=data.sample(),
+            mesh=mesh,
         )
         if data.counts:
             journal.write({"step": config.steps, **data.counts})

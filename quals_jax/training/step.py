@@ -80,7 +80,8 @@ def compile_train_step(train_step: Callable, mesh: Mesh, shardings) -> Callable:
     """The step as a program over the mesh: rows cut over the devices, the state as `shardings` say, and overwritten."""
     whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(parallel.AXIS))
-    gathering = partial(train_step, whole=whole if mesh.size > 1 else None)
+    in_pieces = any(not own.is_fully_replicated for own in jax.tree.leaves(shardings.params))
+    gathering = partial(train_step, whole=whole if in_pieces else None)
     return jax.jit(gathering, in_shardings=(shardings, rows), out_shardings=(shardings, whole), donate_argnums=0)
 
 

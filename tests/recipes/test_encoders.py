@@ -2,8 +2,10 @@
 
 import json
 
+import jax
 import pytest
 
+from quals_jax import parallel
 from quals_jax.checkpoints.bert import load_bert
 from quals_jax.encoder import Encoder
 from quals_jax.metrics.factcc import FactCC
@@ -11,6 +13,9 @@ from quals_jax.metrics.reader import Reader
 from quals_jax.recipes import likelihood
 from quals_jax.training.config import DataConfig, ModelConfig, OptimizerConfig, TrainConfig
 
+# Eight devices on two cores: XLA runs the many reductions of an unrolled BERT's gradients in another order on each, and some day they wait
+# for each other for ever (40 s, and it aborts the process).
+ONE_DEVICE = parallel.make_mesh(jax.devices()[:1])
 CONTEXT = "Tolvik took the title of Velmora on 14 March."
 QUESTIONS = {"who took the title?": "Tolvik", "Velmora?": "14 March", "be?": ""}
 
@@ -33,7 +38,7 @@ def test_a_reader_learns_where_answers_stand_and_that_there_is_none(golden, tmp_
     file = tmp_path / "squad.json"
     file.write_text(json.dumps({"data": [{"paragraphs": [{"context": CONTEXT, "qas": questions}]}]}))
     config = _config(golden, "reader", f"squad:{file}", validation=f"squad:{file}")
-    folder = likelihood.run(config, tmp_path / "run")
+    folder = likelihood.run(config, tmp_path / "run", mesh=ONE_DEVICE)
     found = load_bert(folder, head="span")
     reader = Reader(Encoder(found.model, batch_size=1), found.tokenizer)
     assert reader.answer(list(QUESTIONS), [CONTEXT] * 3) == list(QUESTIONS.values())
@@ -52,7 +57,7 @@ def test_a_classifier_learns_which_claims_hold(golden, tmp_path):
     file = tmp_path / "claims.jsonl"
     rows = [{"text": CONTEXT, "claim": claim, "label": label} for claim, label in claims.items()]
     file.write_text("\n".join(map(json.dumps, rows)))
-    folder = likelihood.run(_config(golden, "factcc", f"claims:{file}"), tmp_path / "run")
+    folder = likelihood.run(_config(golden, "factcc", f"claims:{file}"), tmp_path / "run", mesh=ONE_DEVICE)
     found = load_bert(folder, head="labels")
     scores = FactCC(Encoder(found.model, batch_size=1), found.tokenizer).score([CONTEXT] * 3, list(claims))
     assert scores[0] > 0.9 and max(scores[1:]) < 0.1
