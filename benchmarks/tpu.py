@@ -68,10 +68,11 @@ def main() -> int:
 def abstract_model(name: str, precision):
     """A model without numbers: BART's shapes, or the embedded model's."""
     import jax
+    import jax.numpy as jnp
     from flax import nnx
     from models import SHAPES
 
-    from quals_jax.models.bart import Bart, BartConfig
+    from quals_jax.models.bart import Bart, BartConfig, Buffer
 
     if name == "embedded":
         from quals_jax.checkpoints import load_checkpoint
@@ -85,7 +86,9 @@ def abstract_model(name: str, precision):
             shape.vocabulary, shape.width, shape.layers, shape.layers, heads, heads, 4 * shape.width, 4 * shape.width,
             dropout=0.0,
         )  # fmt: skip
-    return nnx.eval_shape(lambda: Bart(config, rngs=nnx.Rngs(jax.random.key(0)), dtype=precision.compute))
+    model = nnx.eval_shape(lambda: Bart(config, rngs=nnx.Rngs(jax.random.key(0)), dtype=precision.compute))
+    model.final_logits_bias = Buffer(jnp.zeros((config.vocab_size,), jnp.float32))  # no parameter: part of a training step
+    return model
 
 
 def sorted_widths(text: str) -> list[int]:

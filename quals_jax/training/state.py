@@ -42,7 +42,7 @@ class Skeleton:
 def take_apart(model: Bart) -> tuple[Skeleton, dict[str, Array]]:
     """The model's skeleton and its parameters by name, such as `encoder.layers.0.fc1.kernel`."""
     graph, state, buffers = nnx.split(model, nnx.Param, ...)
-    params = {".".join(map(str, path)): variable[...] for path, variable in nnx.to_flat_state(state)}
+    params = {".".join(map(str, path)): variable.get_value() for path, variable in nnx.to_flat_state(state)}
     return Skeleton(graph, buffers), params
 
 
