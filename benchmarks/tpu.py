@@ -87,7 +87,9 @@ def abstract_model(name: str, precision):
             dropout=0.0,
         )  # fmt: skip
     model = nnx.eval_shape(lambda: Bart(config, rngs=nnx.Rngs(jax.random.key(0)), dtype=precision.compute))
-    model.final_logits_bias = Buffer(jnp.zeros((config.vocab_size,), jnp.float32))  # no parameter: part of a training step
+    model.final_logits_bias = Buffer(
+        jnp.zeros((config.vocab_size,), jnp.float32)
+    )  # no parameter: part of a training step
     return model
 
 

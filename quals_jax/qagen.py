@@ -77,7 +77,7 @@ class QAGen:
         precision = Precision.of(dtype)
         precision.require(devices or jax.local_devices())
         checkpoint = load_checkpoint(path or EMBEDDED, tokenizer=tokenizer, dtype=dtype, revision=revision)
-        format = _format(checkpoint, pair_format)
+        format = format_of(checkpoint, pair_format)
         if format.name == "connector" and isinstance(checkpoint.tokenizer, Tokenizer):
             checkpoint.tokenizer.check_connector()
         said = checkpoint.settings.prefix
@@ -179,7 +179,7 @@ class QAGen:
         return pairs
 
 
-def _format(checkpoint, named: str | None) -> PairFormat:
+def format_of(checkpoint, named: str | None) -> PairFormat:
     """The format that is named, or that the folder or the table of public models states.
 
     Raises:

@@ -39,6 +39,9 @@ class Tokenizer:
     ordinary text, and so is the connector.
     """
 
+    pad_id, eos_id = PAD, EOS
+    prefix = ""  # before every source: nothing
+
     def __init__(
         self,
         vocabulary: dict[str, int],

@@ -67,9 +67,16 @@ def split_targets(example: Example, most: int) -> list[Example]:
 
 
 def stack(
-    examples: Sequence[Example], *, rows: int, source: int, pair: int, target: int, with_types: bool = False
+    examples: Sequence[Example],
+    *,
+    rows: int,
+    source: int,
+    pair: int,
+    target: int,
+    with_types: bool = False,
+    pad_id: int = PAD_ID,
 ) -> dict[str, Int[np.ndarray, "..."]]:
-    """`source_ids` [rows, source] and `target_ids` [rows, pair, target]; what is missing is padding. With types also
+    """`source_ids` [rows, source] and `target_ids` [rows, pair, target]; what is missing is padding (BART's, unless its id is given). With types also
     `type_ids` and `prompt_lengths` [rows, pair].
 
     Raises:
@@ -78,18 +85,18 @@ def stack(
     if len(examples) > rows:
         raise ValueError(f"there are {len(examples)} examples for {rows} rows")
     part = {
-        "source_ids": np.full((rows, source), PAD_ID, np.int32),
-        "target_ids": np.full((rows, pair, target), PAD_ID, np.int32),
+        "source_ids": np.full((rows, source), pad_id, np.int32),
+        "target_ids": np.full((rows, pair, target), pad_id, np.int32),
     }
     if examples:
-        part["source_ids"][: len(examples)] = pad([example.source for example in examples], source)[0]
+        part["source_ids"][: len(examples)] = pad([example.source for example in examples], source, pad_id)[0]
     if with_types:
         part |= {name: np.zeros((rows, pair), np.int32) for name in ("type_ids", "prompt_lengths")}
     for row, example in enumerate(examples):
         if len(example.targets) > pair:
             raise ValueError(f"example {row} has {len(example.targets)} targets; there is room for {pair}")
         if example.targets:
-            part["target_ids"][row, : len(example.targets)] = pad(example.targets, target)[0]
+            part["target_ids"][row, : len(example.targets)] = pad(example.targets, target, pad_id)[0]
         if with_types:
             part["type_ids"][row, : len(example.types)] = example.types
             part["prompt_lengths"][row, : len(example.prompts)] = example.prompts

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from quals_jax.data.batching import Example, bucket, split_targets, stack
+from quals_jax.data.batching import PAD_ID, Example, bucket, split_targets, stack
 from quals_jax.data.texts import Text, Tokenise
 from quals_jax.training.config import DataConfig
 
@@ -34,7 +34,7 @@ def training_batches(texts: Sequence[Text], tokenise: Tokenise, config: DataConf
 
     def cut(window: list[Text], generator: np.random.Generator) -> list:
         nonlocal empty
-        batches = cut_window(tokenise(window), config, together=tokenise.together)
+        batches = cut_window(tokenise(window), config, together=tokenise.together, pad_id=tokenise.pad_id)
         empty = 0 if batches else empty + 1
         if empty > -(-len(texts) // texts_at_once):
             raise ValueError(NOTHING_FITS.format(texts=len(texts), tokens=config.target_buckets[-1]))
@@ -46,7 +46,7 @@ def training_batches(texts: Sequence[Text], tokenise: Tokenise, config: DataConf
 def evaluation_batches(texts: Sequence[Text], tokenise: Tokenise, config: DataConfig) -> list[dict]:
     """All of the texts once, in batches {"rows": part}."""
     examples = tokenise([texts[index] for index in range(len(texts))])
-    return cut_window(examples, config, together=tokenise.together)
+    return cut_window(examples, config, together=tokenise.together, pad_id=tokenise.pad_id)
 
 
 def batches_of_sample(
@@ -64,7 +64,7 @@ def window_batches(texts: Sequence[Text], tokenise: Tokenise, config: DataConfig
     batches = []
     for start in range(0, len(places), window):
         examples = tokenise([texts[place] for place in places[start : start + window]])
-        batches += cut_window(examples, config, together=tokenise.together)
+        batches += cut_window(examples, config, together=tokenise.together, pad_id=tokenise.pad_id)
     return batches
 
 
@@ -91,7 +91,9 @@ def indexed_batches(batches: Sequence[dict]):
     )
 
 
-def cut_window(examples: Sequence[Example], config: DataConfig, *, together: bool = False) -> list[dict]:
+def cut_window(
+    examples: Sequence[Example], config: DataConfig, *, together: bool = False, pad_id: int = PAD_ID
+) -> list[dict]:
     """Full batches of examples of one source bucket each; the last of a kind is filled with empty rows.
 
     Within a bucket examples with many targets go together, so that few rows are padded to the largest number. Where
@@ -116,7 +118,7 @@ def cut_window(examples: Sequence[Example], config: DataConfig, *, together: boo
             size = batch_rows(source, config, _pair(group[start], config) * _target(group[start], config))
             chosen = group[start : start + size]
             pair, target = max(_pair(row, config) for row in chosen), max(_target(row, config) for row in chosen)
-            batches.append({"rows": stack(chosen, rows=size, source=source, pair=pair, target=target)})
+            batches.append({"rows": stack(chosen, rows=size, source=source, pair=pair, target=target, pad_id=pad_id)})
             start += size
     return batches
 

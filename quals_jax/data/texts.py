@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quals_jax.data.batching import Example
-from quals_jax.tokenizer import BOS, EOS, Tokenizer
+from quals_jax.pair_formats import PairCodec
+from quals_jax.tokenizer import BOS
 
 UNKNOWN = "unknown"  # the answer to what a text does not tell; never literally in one, so the filter drops it
 
@@ -39,13 +40,17 @@ class Tokenise:
     """`Tokenise(...)(texts)` are their examples; `counts` says what was cut or left out since the start.
 
     Both limits count every token of a source or target, the end of sentence included. `collapse` makes every run of white
-    space a single space, and none at the ends: some of SQuAD's questions are hundreds of spaces.
+    space a single space, and none at the ends: some of SQuAD's questions are hundreds of spaces. `codec` writes questions with
+    their answers as a model's format has them; without one, the reference's.
     """
 
     together = False  # whether the targets of a text must stay in one row of a batch
 
-    def __init__(self, tokenizer: Tokenizer, *, source_limit: int, target_limit: int, collapse: bool = False):
-        self.tokenizer = tokenizer
+    def __init__(
+        self, tokenizer, *, source_limit: int, target_limit: int, collapse: bool = False, codec: PairCodec | None = None
+    ):  # fmt: skip
+        self.tokenizer, self.pad_id = tokenizer, tokenizer.pad_id
+        self.codec = codec if codec and codec.format.name != "connector" else None
         self.collapse = collapse
         self.source_limit = source_limit
         self.target_limit = target_limit
@@ -55,7 +60,7 @@ class Tokenise:
         if self.collapse:
             texts = [collapsed(text) for text in texts]
         targets = [target for text in texts for target in text.targets]
-        strings = [text.source for text in texts] + [target.text for target in targets]
+        strings = [self.tokenizer.prefix + text.source for text in texts] + [target.text for target in targets]
         strings += [target.answer or "" for target in targets]
         pieces = self.tokenizer.encode_pieces(strings)
         sources = pieces[: len(texts)]
@@ -68,15 +73,20 @@ class Tokenise:
 
     def _target(self, target: Target, question: list[int], answer: list[int]) -> list[int] | None:
         """The ids of a target; None if it is too long."""
-        pieces = question if target.answer is None else [*question, self.tokenizer.connector_id, *answer]
-        return [*pieces, EOS] if len(pieces) < self.target_limit else None
+        if target.answer is None:
+            pieces = question
+        elif self.codec:
+            pieces = self.codec.encode(target.text, target.answer)[:-1]
+        else:
+            pieces = [*question, self.tokenizer.connector_id, *answer]
+        return [*pieces, self.tokenizer.eos_id] if len(pieces) < self.target_limit else None
 
     def _example(self, text: Text, pieces: list[int], targets: list[list[int] | None]) -> Example:
         start = [BOS] if self.tokenizer.source_bos else []
         room = self.source_limit - 1 - len(start)
         cut = len(pieces) > room
         # fairseq: an answer is there if it ends before the last character of what the pieces that are left decode to.
-        characters = len(self.tokenizer.decode(pieces[:room])) if cut else len(text.source)
+        characters = len(self.tokenizer.decode(pieces[:room])) - len(self.tokenizer.prefix) if cut else len(text.source)
         kept = tuple(
             ids
             for target, ids in zip(text.targets, targets, strict=True)
@@ -88,7 +98,7 @@ class Tokenise:
         if text.unanswered:
             self.counts["questions_unanswered"] += text.unanswered
         self.counts["targets_dropped"] += len(targets) - len(kept)
-        return Example([*start, *pieces[:room], EOS], kept)
+        return Example([*start, *pieces[:room], self.tokenizer.eos_id], kept)
 
 
 def collapsed(text: Text) -> Text:

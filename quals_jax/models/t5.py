@@ -113,6 +113,13 @@ class T5Config:
         return NETWORKS.get(name, name) if self.gated else name
 
     @property
+    def dropout(self) -> float:
+        """One rate for states, attention and activations."""
+        return self.dropout_rate
+
+    attention_dropout = activation_dropout = dropout
+
+    @property
     def max_positions(self) -> int:
         """The most tokens that a source or a target may have."""
         return MOST_POSITIONS

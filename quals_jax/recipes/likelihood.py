@@ -25,7 +25,10 @@ from quals_jax.data.questions import AnswerConditioned, QuestionBatches
 from quals_jax.data.texts import First, Text, Tokenise, fingerprint
 from quals_jax.models.bart import Bart, BartConfig
 from quals_jax.models.bert import Bert, BertConfig
+from quals_jax.models.t5 import T5Config
+from quals_jax.pair_formats import FORMATS, PairCodec, source_prefix
 from quals_jax.precision import Precision
+from quals_jax.qagen import format_of
 from quals_jax.recipes import encoders, steps
 from quals_jax.tokenizer import CONNECTOR, Tokenizer
 from quals_jax.training.config import ModelConfig, TrainConfig
@@ -218,6 +221,10 @@ def prepare_model(config: TrainConfig) -> tuple[Bart, Tokenizer] | tuple[Bert, P
             wanted.initial, tokenizer=wanted.tokenizer or None, dtype=wanted.dtype, remat=wanted.remat
         )
         found.model.config = _with_dropout(found.config, wanted)
+        if config.kind == "qagen":
+            format = format_of(found, wanted.pair_format or None)
+            found.tokenizer.prefix = source_prefix(format, found.extra) if isinstance(found.config, T5Config) else ""
+            found.tokenizer.pair_format = format.name
         return found.model, found.tokenizer
     tokenizer = Tokenizer.from_pretrained(wanted.tokenizer, max_source_tokens=min(1023, wanted.max_positions - 1))
     tokenizer.connector_id = _connector_id(tokenizer)
@@ -263,10 +270,17 @@ def prepare_data(config: TrainConfig, sizes: BartConfig | BertConfig, tokenizer:
             return Sample([training[place] for place in places], len(places) * data.batch_size, None)
 
         return Data(loader.indexed_batches(training), evaluate, list(held_out), {}, sample)
-    evaluate = answer_sums(tokenizer.connector_id, ("answer",)) if pairs else likelihood_sums
+    codec = (
+        PairCodec(FORMATS[getattr(tokenizer, "pair_format", "connector")], tokenizer, eos_id=sizes.eos_token_id)
+        if pairs
+        else None
+    )
+    separated = codec is not None and codec.separator_id is not None
+    evaluate = answer_sums(codec.separator_id, ("answer",)) if separated else likelihood_sums
     limits = {
-        "source_limit": min(LONGEST_SOURCE, sizes.max_position_embeddings, data.source_buckets[-1]),
-        "target_limit": min(data.max_target_tokens, sizes.max_position_embeddings, data.target_buckets[-1]),
+        "codec": codec,
+        "source_limit": min(LONGEST_SOURCE, sizes.max_positions, data.source_buckets[-1]),
+        "target_limit": min(data.max_target_tokens, sizes.max_positions, data.target_buckets[-1]),
         "collapse": data.collapse_spaces,
     }
     tokenise = Tokenise(tokenizer, **limits)
@@ -335,14 +349,10 @@ def export(
         if isinstance(trained, Bert):
             save_bert(partial, trained, export_bert(trained), dtype=dtype)
         else:
-            block = {
-                "source_bos": tokenizer.source_bos,
-                "connector": tokenizer.connector,
-                "connector_id": tokenizer.connector_id,
-                "max_source_tokens": tokenizer.max_source_tokens,
-            }
             tensors = huggingface.export(trained)
-            huggingface.save_huggingface(partial, model.config, tensors, extra={"quals_jax": block}, dtype=dtype)
+            huggingface.save_huggingface(
+                partial, model.config, tensors, extra={"quals_jax": _block(trained, tokenizer)}, dtype=dtype
+            )
         tokenizer.save(partial)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
@@ -350,8 +360,20 @@ def export(
     return folder
 
 
+def _block(model, tokenizer) -> dict:
+    """What the folder says of itself (`ModelSettings`)."""
+    said = {"max_source_tokens": tokenizer.max_source_tokens}
+    if not isinstance(model, Bart):
+        own = {"pair_format": tokenizer.pair_format} if hasattr(tokenizer, "pair_format") else {}
+        return said | own | {"prefix": tokenizer.prefix}
+    own = {name: getattr(tokenizer, name) for name in ("source_bos", "connector", "connector_id")}
+    return said | own
+
+
 def _with_dropout(sizes: BartConfig, wanted: ModelConfig) -> BartConfig:
     rates = {"dropout": wanted.dropout, "attention_dropout": wanted.attention_dropout}
+    if isinstance(sizes, T5Config):
+        rates = {"dropout_rate": wanted.dropout}
     return dataclasses.replace(sizes, **{name: rate for name, rate in rates.items() if rate != -1})
 
 

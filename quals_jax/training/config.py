@@ -84,6 +84,7 @@ class ModelConfig:
     layers: int = 3  # of the encoder, and of the decoder
     heads: int = 6
     max_positions: int = 512
+    pair_format: str = ""  # of a T5 QAGen: qag or sep; empty: as the checkpoint says, and a BART's connector
     copy_init: bool = False  # start from weights that copy what they read (training/copy_init.py)
     dropout: float = -1.0  # -1: as the checkpoint says
     attention_dropout: float = -1.0

@@ -20,6 +20,7 @@ class Words:
 
     source_bos = False
     connector_id = CONNECTOR
+    pad_id, eos_id, prefix = 1, 2, ""
 
     def __init__(self):
         self.words = []
