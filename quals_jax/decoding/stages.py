@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 # Lengths of the cache before its last. Each is a loop of its own, and a program that much larger: few.
-EARLY_STAGES = (24,)
+EARLY_STAGES = (16,)
 
 Grow = Callable[[Any, int], Any]
 
