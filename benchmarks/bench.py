@@ -35,7 +35,7 @@ def main():
         "--summaries", type=int, default=4, help="of a batch of the random shapes (4); embedded: 8 batches of 8"
     )
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--dtype", choices=("float32", "tf32", "bfloat16"), default="float32")
     parser.add_argument("--peer_python", help="of an environment with torch and transformers==4.56.2")
     parser.add_argument("--output", type=Path, default=Path("out/bench.json"))
     parser.add_argument("--work", choices=MODELS, help=argparse.SUPPRESS)

@@ -41,24 +41,15 @@ class Shapes:
         return Shapes(**cut, pairs=self.pairs, pair=min(self.pair, positions), samples=self.samples)
 
 
-def lower_all(
-    qagen, summarizer, precision: Precision, *, platform: str | None = None, mesh: Mesh | None = None, **options
-) -> dict:
-    """The programs by name: `search` and `score` of a QAGen's model, `sample`, `train_mle` and `train_conseq` of a summarizer's.
+def lower_one(name: str, qagen, summarizer, precision: Precision, platform: str | None, mesh: Mesh, **options):
+    """The program of that name: `search` and `score` of a QAGen's model, `sample`, `train_mle` and `train_conseq` of a summarizer's.
 
     Args:
         qagen, summarizer: models (abstract ones of `nnx.eval_shape` will do: no number is looked at).
         platform: what is lowered for: cpu, cuda or tpu; None: the mesh's own.
-        mesh: devices, such as those of a topology without hardware; one of this machine's unless given.
-        options: of the training steps: `shard_params`, `dropout`, `remat`.
+        mesh: devices, such as those of a topology without hardware.
+        options: of the training steps: `shard_params`, `dropout`.
     """
-    mesh = mesh or parallel.make_mesh(jax.devices()[:1])
-    lowered = {name: lower_one(name, qagen, summarizer, precision, platform, mesh, **options) for name in PROGRAMS}
-    return lowered
-
-
-def lower_one(name: str, qagen, summarizer, precision: Precision, platform: str | None, mesh: Mesh, **options):
-    """One of them."""
     build, of_qagen = PROGRAMS[name]
     model = qagen if of_qagen else summarizer
     function, arguments = build(model, precision, mesh, **({} if name in INFERENCE else options))

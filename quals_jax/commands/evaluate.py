@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--length_penalty", type=float)
     parser.add_argument("--no_repeat_ngram_size", type=int)
     parser.add_argument("--batch_size", type=int, default=16, help="documents on each device (16)")
-    parser.add_argument("--dtype", default="float32", help="of matrix products: float32 or bfloat16")
+    parser.add_argument("--dtype", default="float32", help="of matrix products: float32, tf32 (GPUs) or bfloat16")
     options = parser.parse_args(arguments)
     from quals_jax.commands.runtime import prepare
 

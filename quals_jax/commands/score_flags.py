@@ -104,7 +104,12 @@ def parser() -> Parser:
         help="percentiles and marks also for texts that the embedded model knows nothing of",
     )
     add("--batch_size", type=int, default=8, help="rows per device (8)")
-    add("--dtype", choices=("float32", "bfloat16"), default="float32", help="of matrix products (float32)")
+    add(
+        "--dtype",
+        choices=("float32", "tf32", "bfloat16"),
+        default="float32",
+        help="of matrix products (float32); tf32: GPUs alone",
+    )
     return parser
 
 
