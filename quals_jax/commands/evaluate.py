@@ -29,7 +29,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
     parser.add_argument("--tokenizer", help="a folder, for summarizers that have none beside them")
     parser.add_argument(
-        "--metric", nargs="+", default=[], metavar="NAME", help="further metrics: NAME or NAME=MODEL, as qags or factcc"
+        "--metric",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="further metrics: NAME or NAME=MODEL; none: no more columns (on Gazette qags, and factcc if a model is embedded)",
     )
     parser.add_argument("--qagen", help="the model of QUALS (the embedded one)")
     parser.add_argument("--qagen_tokenizer", help="a folder, if that model has none beside it")
@@ -60,7 +64,7 @@ def main(arguments: list[str]) -> int:
     from quals_jax.qagen import QAGen
     from quals_jax.quals import Quals
     from quals_jax.recipes.documents import Documents
-    from quals_jax.recipes.evaluation import System, evaluate
+    from quals_jax.recipes.evaluation import System, evaluate, metrics_for
 
     given = {"num_beams": options.summary_beams}
     given |= {
@@ -78,9 +82,11 @@ def main(arguments: list[str]) -> int:
             options.qagen, options.qagen_tokenizer, questions, options.dtype, options.batch_size
         )
         settings = MetricSettings(dtype=options.dtype, batch_size=options.batch_size)
+        names, remarks = metrics_for(options.data, options.metric)
         text = evaluate(
             systems, documents, Quals(qagen), options.output, search=given, tokenizer=options.tokenizer,
-            dtype=options.dtype, batch_size=options.batch_size, metrics={name: load(name, settings) for name in options.metric},
+            dtype=options.dtype, batch_size=options.batch_size, metrics={name: load(name, settings) for name in names},
+            remarks=remarks,
         )  # fmt: skip
     except (ValueError, OSError) as error:
         raise UserError(error) from None

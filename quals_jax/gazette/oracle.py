@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from quals_jax.gazette.kind import CHOICE, DATE, NUMBER, ORGANISATION, PERSON, PLACE, SUM, Kind
@@ -24,10 +24,12 @@ MAXIMUM_PIECES = 10  # of one text
 
 @dataclass(frozen=True)
 class Claim:
-    """What a text says of one slot: `value`, as the text has it."""
+    """What a text says of one slot: `value`, as the text has it. place: where it stands there, start and end in characters; of no
+    matter when claims are compared."""
 
     slot: str
     value: str
+    place: tuple[int, int] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,15 @@ def check(story: Story, text: str) -> Verdict:
     """Reads any text as a summary of the story. A text without readable statements is not judged."""
     reader = _reader(story.kind.name)
     claims, readable = [], True
+    position = 0
     for sentence in _sentences(text):
+        position = text.index(sentence, position)
         pieces = reader.read(sentence)
         if pieces is None:
             readable = False
         else:
-            claims += pieces
+            claims += [replace(c, place=(position + c.place[0], position + c.place[1])) for c in pieces]
+        position += len(sentence)
     judged = readable and bool(claims)
     truth = {slot: reader.normal(value) for slot, value in story.values.items()}
     supported = tuple(claim for claim in claims if _agrees(story.kind, claim, truth))
@@ -132,14 +137,17 @@ class _Reader:
 
     def normal(self, text: str) -> str:
         """The text as stems joined by spaces; names keep their capitals."""
-        words = []
-        for token in _TOKEN.findall(text.replace("'s", " s ")):
-            lower = token.lower()
+        return " ".join(word for word, _, _ in self._words(text))
+
+    def _words(self, text: str) -> Iterator[tuple[str, int, int]]:
+        """Every word of the normal form, and where in the text it comes from."""
+        # Not " s ": as many characters as before, so that places stay what they are.
+        for match in _TOKEN.finditer(text.replace("'s", "  ")):
+            token, lower = match.group(), match.group().lower()
             if token[0].isupper() and lower not in self.words:
-                words.append(token)
+                yield token, *match.span()
             elif lower not in _ARTICLES and lower != "s":
-                words.append(_stem(lower))
-        return " ".join(words)
+                yield _stem(lower), *match.span()
 
     def pattern(self, template: Template) -> tuple[re.Pattern, list[tuple]]:
         """A pattern over normal forms, and for every group of it the slot (and which wording means which value)."""
@@ -182,8 +190,17 @@ class _Reader:
 
     def read(self, sentence: str) -> list[Claim] | None:
         """The claims of a sentence that can be read from end to end; None for any other."""
-        text = self.normal(sentence)
-        return self._chain(text, 0, clause_read=False, pieces=0) if text else None
+        words = list(self._words(sentence))
+        text = " ".join(word for word, _, _ in words)
+        claims = self._chain(text, 0, clause_read=False, pieces=0) if text else None
+        if claims is None:
+            return None
+        first = [text.count(" ", 0, claim.place[0]) for claim in claims]  # the number of its first word
+        last = [text.count(" ", 0, claim.place[1]) for claim in claims]
+        return [
+            replace(claim, place=(words[start][1], words[end][2]))
+            for claim, start, end in zip(claims, first, last, strict=True)
+        ]
 
     def _chain(self, text: str, position: int, *, clause_read: bool, pieces: int) -> list[Claim] | None:
         while position < len(text) and text[position] == " ":
@@ -216,8 +233,9 @@ def _matches(patterns, text: str, position: int) -> Iterator[tuple[list[Claim], 
     for pattern, groups in patterns:
         if match := pattern.match(text, position):
             claims = []
-            for (slot, values), value in zip(groups, match.groups(), strict=True):
-                claims.append(Claim(slot, value if values is None else values[value]))
+            for number, (slot, values) in enumerate(groups, 1):
+                value = match[number]
+                claims.append(Claim(slot, value if values is None else values[value], match.span(number)))
             found.append((match.end(), claims))
     for end, claims in sorted(found, key=lambda item: -item[0]):
         yield claims, end

@@ -32,7 +32,7 @@ from quals_jax.quals import Quals
 from quals_jax.recipes import likelihood, steps
 from quals_jax.recipes.config import KINDS, ConseqConfig
 from quals_jax.recipes.documents import Documents, scores_of
-from quals_jax.recipes.evaluation import System, evaluate
+from quals_jax.recipes.evaluation import System, evaluate, metrics_for
 from quals_jax.report.score_plot import plot_scores
 from quals_jax.summarizer import Conventions, Summarizer, described
 from quals_jax.tokenizer import Tokenizer
@@ -335,11 +335,12 @@ def compare(config: ConseqConfig, workdir: Path, model: Path, say: Callable[[str
     if settings.best_of:
         systems.append(System(f"MLE, best of {settings.best_of}", config.model.initial, settings.best_of))
     asked = MetricSettings(dtype=config.scoring.dtype, batch_size=config.scoring.batch_size)
+    names, remarks = metrics_for(settings.data, settings.metrics.split())
     return evaluate(
         systems, evaluated_on(config), make_quals(config), workdir / "evaluation",
         search=dataclasses.asdict(settings.search()), tokenizer=config.model.tokenizer or None,
         dtype=config.model.dtype, batch_size=settings.batch_size,
-        metrics={name: load(name, asked) for name in settings.metrics.split()}, say=say,
+        metrics={name: load(name, asked) for name in names}, remarks=remarks, say=say,
     )  # fmt: skip
 
 

@@ -10,18 +10,13 @@ from pathlib import Path
 from quals_jax.metrics import Metric, compared_with
 from quals_jax.recipes import steps
 from quals_jax.recipes.documents import scores_of
+from quals_jax.recipes.system_table import METRICS, REFERENCES, mean_of, overview, table, without_facts
 
-METRICS = {  # name in the rows -> (title, factor); of others, those of --metric, the name is the title
-    "rouge1": ("ROUGE-1", 100),
-    "rouge2": ("ROUGE-2", 100),
-    "rougeL": ("ROUGE-L", 100),
-    "quals": ("QUALS", 1),
-    "supported_share": ("supported", 100),
-    "well_formed": ("well-formed", 100),
-}
-REFERENCES = "references"
 BLOCK_ROWS = 256
-COLUMN = 26
+ORACLE = 2  # which fields the oracle gives a row; rows with others are made anew
+TAKEN = (*METRICS, "id", "kind", "summary", "supported", "unsupported", "marks")
+ON_GAZETTE = ("qags", "factcc")  # columns of Gazette's table that nobody need ask for
+NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -35,13 +30,14 @@ class System:
 
 def evaluate(
     systems: Sequence[System], documents, quals, folder: Path, *, search: Mapping | None = None, tokenizer: str | None = None,
-    dtype: str = "float32", batch_size: int = 16, metrics: Mapping[str, Metric] | None = None, say: Callable[[str], None] = lambda line: None,
+    dtype: str = "float32", batch_size: int = 16, metrics: Mapping[str, Metric] | None = None, remarks: Sequence[str] = (),
+    say: Callable[[str], None] = lambda line: None,
 ) -> str:  # fmt: skip
     """The table of all systems, the references in front. Everything is kept in `folder`.
 
     Args:
         documents: a `Documents`. quals: the metric. search: fields of the summarizers' beam search; what is not in it
-            is as each model says. metrics: further ones, by the names that their columns get.
+            is as each model says. metrics: further ones, by the names that their columns get. remarks: lines for the table's end.
 
     Raises:
         ValueError: naming what is wrong with a model, or a metric that is there already.
@@ -53,7 +49,7 @@ def evaluate(
     if len(set(names)) < len(names):
         raise ValueError(f"the systems are called {', '.join(names)}; every name must be another")
     metrics = dict(metrics or {})
-    if taken := [name for name in metrics if name in (*METRICS, "id", "summary", "supported", "unsupported")]:
+    if taken := [name for name in metrics if name in TAKEN]:
         raise ValueError(f"--metric {taken[0]}: is in the table without being asked for")
     signatures = {name: f"against {compared_with(metric, ())} | {metric.signature}" for name, metric in metrics.items()}
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,12 +63,17 @@ def evaluate(
         else:
             write, made_by = _writer(systems[number - 1], quals, search, tokenizer, dtype, batch_size)
         made_by |= {"metrics": signatures} if signatures else {}
+        made_by |= {"oracle": ORACLE} if documents.split is not None else {}
         _evaluate_one(path, write, {"data": data, "quals": quals.signature, **made_by}, documents, quals, metrics)
         results[name] = list(steps.read_rows(path))
-    text = table(results, quals.signature, signatures)
+    text = table(results, quals.signature, signatures, remarks=remarks)
     if parallel.is_first_process():
-        write_side_by_side(folder / "page.html", [row.document for row in documents], results, text)
-        numbers = {name: {metric: _mean(results[name], metric) for metric in [*METRICS, *metrics]} for name in names}
+        write_side_by_side(folder / "page.html", [row.document for row in documents], results, text, overview(results))
+        numbers = {
+            name: {metric: mean_of(results[name], metric) for metric in [*METRICS, *metrics]}
+            | {"states_no_fact": without_facts(results[name])}
+            for name in names
+        }
         steps.write_whole(folder / "results.json", json.dumps(numbers, indent=2) + "\n")
         steps.write_whole(folder / "table.txt", text + "\n")
     return text
@@ -94,21 +95,45 @@ def _evaluate_one(path: Path, write: Callable, inputs: dict, documents, quals, m
             made.append({"id": row.id, "summary": summary, "quals": score, **asdict(overlap)})
             made[-1] |= {name: scores[place] for name, scores in further.items()}
             if row.story is not None:
-                made[-1] |= facts(check(row.story, summary))
+                made[-1] |= {"kind": row.story.kind.name, **facts(check(row.story, summary))}
         return made
 
     steps.in_blocks(path, inputs, len(documents), make, block_rows=BLOCK_ROWS)
 
 
 def facts(verdict) -> dict:
-    """What the oracle found, as fields of a row: the share of supported facts is None where no fact could be read."""
-    read = len(verdict.supported) + len(verdict.unsupported)
+    """What the oracle found, as fields of a row: the share of supported facts is None where no fact could be read; `marks` are the facts'
+    places in the summary, `[start, end, supported, slot]`, in its order."""
+    claims = [*verdict.supported, *verdict.unsupported]
+    true = verdict.judged and not verdict.unsupported
     return {
         "supported": [f"{claim.slot}: {claim.value}" for claim in verdict.supported],
         "unsupported": [f"{claim.slot}: {claim.value}" for claim in verdict.unsupported],
-        "supported_share": len(verdict.supported) / read if read else None,
+        "supported_share": len(verdict.supported) / len(claims) if claims else None,
+        "fully_true": float(true),
+        "true_and_well_formed": float(true and verdict.well_formed),
         "well_formed": float(verdict.well_formed),
+        "marks": sorted([*claim.place, claim in verdict.supported, claim.slot] for claim in claims),
     }
+
+
+def metrics_for(words: str, asked: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The names of the further metrics of a table on the data `words`, and remarks about those that it must do without.
+
+    asked: what the user named; `none` for no further column. Where nothing was named Gazette's table has QAGS and FactCC, as far as a model
+    of theirs is embedded.
+    """
+    from quals_jax.metrics.factcc import EMBEDDED
+
+    if asked:
+        return ([] if list(asked) == [NONE] else list(asked)), []
+    if not words.startswith("gazette:"):
+        return [], [
+            "no QAGS and FactCC: their embedded models know only Gazette; --metric qags=GENERATOR,READER factcc=FOLDER"
+        ]
+    if EMBEDDED.is_dir():
+        return list(ON_GAZETTE), []
+    return ["qags"], ["no FactCC: no classifier is embedded; --metric factcc=FOLDER"]
 
 
 def _references(rows) -> list[str]:
@@ -137,75 +162,6 @@ def _writer(system: System, quals, search, tokenizer, dtype, batch_size) -> tupl
     settings = asdict(summarizer.search)
     made_by = {"model": summarizer.fingerprint, "best_of": system.best_of, "dtype": dtype, "settings": settings}
     return (by_choice if system.best_of else by_search), made_by
-
-
-def table(results: Mapping[str, Sequence[dict]], signature: str, further: Mapping[str, str] | None = None) -> str:
-    """Means with 95% bootstrap intervals, and how every system differs from each before it, paired. further: other metrics in the
-    rows, and their signatures."""
-    from quals_jax.statistics import interval_of_mean
-
-    names = list(results)
-    further = dict(further or {})
-    metrics = [metric for metric in [*METRICS, *further] if any(metric in row for row in results[names[0]])]
-    wide = max(map(len, names)) + 2
-    lines = [" " * wide + "".join(f"{_title(metric):>{COLUMN}}" for metric in metrics)]
-    for name in names:
-        cells = []
-        for metric in metrics:
-            values = [row[metric] * _factor(metric) for row in results[name] if row[metric] is not None]
-            if not values:
-                cells.append("none")
-                continue
-            low, high = interval_of_mean(values)
-            cells.append(
-                f"{_mean(results[name], metric):.{_digits(metric)}f} ({low:.{_digits(metric)}f} to {high:.{_digits(metric)}f})"
-            )
-        lines.append(f"{name:{wide}}" + "".join(f"{cell:>{COLUMN}}" for cell in cells))
-    systems = [name for name in names if name != REFERENCES]
-    for place, baseline in enumerate(systems[:-1]):
-        lines += ["", f"difference from {baseline}, p of a paired permutation test"]
-        for name in systems[place + 1 :]:
-            cells = [_difference(results[name], results[baseline], metric) for metric in metrics]
-            lines.append(f"{name:{wide}}" + "".join(f"{cell:>{COLUMN}}" for cell in cells))
-    without = {name: sum(row["quals"] is None for row in results[name]) for name in names}
-    lines += ["", f"documents: {len(results[names[0]])}; in brackets 95% bootstrap intervals of the mean"]
-    if any(without.values()):
-        lines.append(
-            "without QUALS, as no pair was kept: " + ", ".join(f"{name} {count}" for name, count in without.items())
-        )
-    return "\n".join([*lines, f"QUALS: {signature}", *(f"{name}: {own}" for name, own in further.items())])
-
-
-def _difference(rows: Sequence[dict], baseline: Sequence[dict], metric: str) -> str:
-    """How far the rows' mean is above the baseline's, over documents of which both have a value, and the p of that."""
-    from quals_jax.statistics import paired_significance
-
-    both = [
-        (row[metric] - base[metric]) * _factor(metric)
-        for row, base in zip(rows, baseline, strict=True)
-        if row[metric] is not None and base[metric] is not None
-    ]
-    if not both:
-        return "none"
-    p = paired_significance(both)
-    return f"{sum(both) / len(both):+.{_digits(metric)}f} (p {'<0.001' if p < 0.001 else f'{p:.3f}'})"
-
-
-def _title(metric: str) -> str:
-    return METRICS[metric][0] if metric in METRICS else metric
-
-
-def _factor(metric: str) -> int:
-    return METRICS[metric][1] if metric in METRICS else 1
-
-
-def _digits(metric: str) -> int:
-    return 1 if _factor(metric) == 100 else 3
-
-
-def _mean(rows: Sequence[dict], metric: str) -> float | None:
-    values = [row[metric] for row in rows if row.get(metric) is not None]
-    return _factor(metric) * sum(values) / len(values) if values else None
 
 
 def _file_name(name: str) -> str:

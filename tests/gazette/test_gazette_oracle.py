@@ -122,3 +122,26 @@ def test_a_fact_told_twice_or_of_one_person_alone_is_not_well_formed(fight):
     winner = fight.values["winner"]
     text = f"Boxing has a new champion after {winner} overcame {winner}."
     assert not gazette.check(fight, text).well_formed
+
+
+def test_claims_say_where_they_stand(some_stories):
+    """In references every fact stands as the story has it, but for choices, which have wordings of their own."""
+    for story in some_stories[:400]:
+        for claim in gazette.check(story, story.summary).supported:
+            start, end = claim.place
+            words, slot = story.summary[start:end], story.kind.slots[claim.slot]
+            if slot.type == "choice":
+                assert words and words == words.strip() and claim.slot in story.told
+            elif slot.type == "person":
+                assert words and set(words.split()) <= set(story.values[claim.slot].split())
+            else:
+                assert words == story.values[claim.slot]
+
+
+def test_places_count_the_characters_of_the_whole_text(fight):
+    values = fight.values
+    text = f"Ticket sales reach {values['gate']}.  {values['rival']} hoped to be the next opponent."
+    verdict = gazette.check(fight, text)
+    assert {c.slot: text[slice(*c.place)] for c in verdict.supported} == {
+        "gate": values["gate"], "rival": values["rival"]
+    }  # fmt: skip

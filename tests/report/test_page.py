@@ -12,7 +12,7 @@ from browser import PROGRAM, Browser
 
 from quals_jax.report import write_report
 from quals_jax.report.page import marked_parts, split_unasked
-from quals_jax.report.side_by_side import write_side_by_side
+from quals_jax.report.side_by_side import drawn, marked, write_side_by_side
 from quals_jax.spans import spans
 
 HOSTILE = '<script>document.title = "run"</script><img src=x onerror=\'document.title = "run"\'>&amp;"'
@@ -452,3 +452,118 @@ def test_summaries_side_by_side(browser, tmp_path, width, dark):
     assert browser.run("document.querySelector('details p').textContent") == HOSTILE + "d" * 300
     for selector in ("body", "details", ".true", ".false"):
         assert contrast(browser, selector, "body") >= 4.5, selector
+
+
+def judged(number, name, summary, *, true, formed=True, quals=-1.0):
+    """A row of which the word "rain" is a fact; `true` is None for a summary without one."""
+    start = summary.find("rain")
+    claims = {"supported": [], "unsupported": [], "marks": []}
+    if true is not None:
+        claims[("unsupported", "supported")[true]] = ["weather: rain"]
+        claims["marks"] = [[start, start + 4, true, "weather"]]
+    return {"id": f"story-{number}", "summary": summary, "quals": quals, "well_formed": float(formed), **claims}
+
+
+def side_by_side(tmp_path, count=3, **settings):
+    claimant = [judged(n, "conseq", "More rain <b>fell</b>.", true=True, quals=-1 - n / count) for n in range(count)]
+    own = [judged(0, "MLE", "It rained rain.", true=False), judged(1, "MLE", "Tea.", true=None, formed=False)]
+    own += [judged(n, "MLE", "The rain.", true=True) for n in range(2, count)]
+    overview = [
+        [
+            "",
+            "supported",
+            "fully true and well-formed",
+            "fully true",
+            "well-formed",
+            "QUALS",
+            "ROUGE-1",
+            "states no fact",
+        ]
+    ]
+    overview += [
+        [name, "94.4", "90.0", "91.0", "93.1", "-0.231", "40.3", "17"] for name in ("references", "MLE", "conseq-1")
+    ]
+    documents = [f"Document {n}." for n in range(count)]
+    table = "all measures " * 40
+    write_side_by_side(tmp_path / "page.html", documents, {"MLE": own, "conseq": claimant}, table, overview, **settings)
+    return tmp_path / "page.html"
+
+
+def test_facts_are_marked_in_the_summaries_with_signs_beside_colours(browser, tmp_path):
+    browser.open(side_by_side(tmp_path))
+    marks = (
+        "[...document.querySelectorAll('.summary mark')].map(mark => [mark.textContent, mark.className, mark.title])"
+    )
+    assert browser.run(marks)[:3] == [
+        ["rain", "false", "weather"],
+        ["rain", "true", "weather"],
+        ["rain", "true", "weather"],
+    ]
+    cells = browser.run("[...document.querySelectorAll('.summary')].map(cell => cell.textContent)")
+    assert cells[:3] == ["It rained rain.", "More rain <b>fell</b>.", "Tea."]
+    signs = "['true', 'false'].map(name => getComputedStyle(document.querySelector('.summary mark.' + name), '::after').content)"
+    assert [sign[-2] for sign in browser.run(signs)] == ["\u2713", "\u2717"]
+    lines = (
+        "['true', 'false'].map(n => getComputedStyle(document.querySelector('.summary mark.' + n)).textDecorationStyle)"
+    )
+    assert browser.run(lines) == ["solid", "wavy"]
+    legend = browser.run("document.querySelector('.legend').textContent")
+    assert "that the story supports" in legend and "that it does not" in legend
+    assert browser.run("document.querySelectorAll('.legend mark').length") == 2
+    facts = browser.run("[...document.querySelectorAll('section')].map(part => part.innerText.replace(/\\s+/g, ' '))")
+    assert (
+        "\u2717 weather: rain" in facts[0]
+        and "0 of 1" in facts[0]
+        and "states no fact" in facts[1]
+        and "\u2717 no" in facts[1]
+    )
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_chief_measures_are_seen_without_scrolling(browser, tmp_path, width):
+    browser.open(side_by_side(tmp_path), width=width, height=700)
+    cells = (
+        "[...document.querySelectorAll('.overview td')].filter(cell => cell.textContent === '94.4' || cell.textContent === '93.1')"
+        ".map(cell => { const box = cell.getBoundingClientRect(); return [box.left >= 0, box.right <= innerWidth, box.bottom <= innerHeight] })"
+    )
+    assert browser.run(cells) == [[True] * 3] * 6  # supported and well-formed, of all systems
+    said = "getComputedStyle(document.querySelector('.overview td:nth-child(2)'), '::before').content"
+    assert ("supported" in browser.run(said)) == (width == 390)
+    assert browser.run("document.documentElement.scrollWidth") == width
+    assert not browser.run("document.querySelector('details').open")
+
+
+def test_no_score_decides_what_is_seen_first(browser, tmp_path):
+    browser.open(side_by_side(tmp_path, count=6))
+    shown = "[...document.querySelectorAll('section')].filter(part => !part.hidden).map(part => Number(part.dataset.number))"
+    assert browser.run(shown) == [0, 1, 2, 3, 4, 5]
+    choose = "(() => {{ const own = document.getElementById('{}'); own.value = '{}'; own.onchange(); }})()"
+    browser.run(choose.format("order", "spread"))
+    assert browser.run(shown) == [5, 4, 3, 2, 1, 0]  # MLE has -1 throughout, conseq -1 - n / 6
+    browser.run(choose.format("order", "number"))
+    for value, wanted in (
+        ("untrue 0", [0]),
+        ("silent 0", [1]),
+        ("broken 0", [1]),
+        ("untrue 1", []),
+        ("", [0, 1, 2, 3, 4, 5]),
+    ):
+        browser.run(choose.format("show", value))
+        assert browser.run(shown) == wanted
+        assert browser.run("document.getElementById('count').textContent") == f"{len(wanted)} shown"
+
+
+def test_of_many_documents_those_are_drawn_that_their_ids_say():
+    ids = [f"story-{n}" for n in range(1000)]
+    chosen = drawn(ids, 200)
+    assert len(chosen) == 200 and chosen == sorted(set(chosen)) and drawn(ids, 200) == chosen
+    assert drawn(ids[:50], 200) == list(range(50))
+    # Neither the first nor the last: 200 numbers of 1,000 at random have a mean within 3 standard errors, 55, of the middle.
+    assert abs(sum(chosen) / 200 - 499.5) < 55
+    assert drawn(["same"] * 300, 200) != list(range(200))
+
+
+def test_parts_of_a_summary_are_the_summary_whatever_the_marks():
+    parts = marked("A storm hit.", [[2, 7, True, "what"], [4, 9, False, "inside"], [8, 11, False, "did"]])
+    assert "".join(part["text"] for part in parts) == "A storm hit."
+    assert [(part["text"], part["supported"]) for part in parts if part["slot"]] == [("storm", True), ("hit", False)]
