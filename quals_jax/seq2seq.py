@@ -160,6 +160,17 @@ class Seq2Seq:
         self._programs: dict[tuple, Callable] = {}
         self._scored_tokens = self._scored_positions = 0
 
+    def use_weights(self, model) -> None:
+        """Goes on with another model of the same architecture and sizes; what is compiled stays.
+
+        Raises:
+            ValueError: if it is of others.
+        """
+        graph, params = nnx.split(model)
+        if graph != self._graph:
+            raise ValueError("the weights are of a model of another architecture, or of other sizes")
+        self._params = parallel.replicate(inference_params(params, self.precision), self.mesh)
+
     def search(
         self,
         sources: Sequence[Sequence[int]],

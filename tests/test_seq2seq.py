@@ -130,3 +130,20 @@ def test_bfloat16_holds_matrices_in_bfloat16_and_norms_in_float32(model):
 def test_tf32_is_refused_where_there_is_no_gpu(model):
     with pytest.raises(ValueError, match="dtype tf32 is of GPUs alone, and this is a cpu"):
         Seq2Seq(model, precision=Precision.of("tf32"), devices=ONE)
+
+
+def test_other_weights_are_used_by_the_programs_that_are_there(model):
+    from flax import nnx
+
+    other = Bart(model.config, rngs=nnx.Rngs(1))
+    sources, targets = [[5, 6, 7, 2]], [[[8, 9, 2]]]
+    runner, fresh = (Seq2Seq(own, batch_size=1, devices=ONE) for own in (model, other))
+    before = runner.logprobs(sources, targets)[0][0]
+    programs = dict(runner._programs)
+    runner.use_weights(other)
+    after = runner.logprobs(sources, targets)[0][0]
+    assert runner._programs == programs and not np.allclose(before, after)
+    np.testing.assert_array_equal(after, fresh.logprobs(sources, targets)[0][0])
+    small = Bart(BartConfig(**vars(model.config) | {"encoder_layers": 1}), rngs=nnx.Rngs(0))
+    with pytest.raises(ValueError, match="another architecture"):
+        runner.use_weights(small)

@@ -17,7 +17,7 @@ import json
 import math
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -30,8 +30,8 @@ from quals_jax.metrics.rouge import processes_for, rouge
 from quals_jax.qagen import QAGen
 from quals_jax.quals import Quals
 from quals_jax.recipes import likelihood, steps
-from quals_jax.recipes.config import KINDS, ConseqConfig
-from quals_jax.recipes.documents import Documents, scores_of
+from quals_jax.recipes.config import KINDS, CandidateConfig, ConseqConfig
+from quals_jax.recipes.documents import Document, Documents, scores_of
 from quals_jax.recipes.evaluation import System, evaluate, metrics_for
 from quals_jax.report.score_plot import plot_scores
 from quals_jax.summarizer import Conventions, Summarizer, described
@@ -90,11 +90,12 @@ def run(config: ConseqConfig, workdir: Path, *, terminal: TextIO | None = None) 
         return compare(config, workdir, model, say)
 
 
-def require_recipe_folder(workdir: Path) -> None:
-    """Raises ValueError for the folder of likelihood training: the recipe would take the place of its model."""
+def require_recipe_folder(workdir: Path, kinds: Sequence[str] = KINDS) -> None:
+    """Raises ValueError for the folder of a run of another kind, such as likelihood training: the recipe would take the place of its
+    model."""
     path = workdir / "config.json"
     kind = json.loads(path.read_text(encoding="utf-8-sig")).get("kind") if path.exists() else None
-    if kind not in (None, *KINDS):
+    if kind not in (None, *kinds):
         raise ValueError(f"{workdir} holds a run of kind {kind!r}; give another --workdir")
 
 
@@ -109,14 +110,26 @@ def training_documents(config: ConseqConfig) -> Documents:
 
 def sample(config: ConseqConfig, folder: Path, say: Callable[[str], None]) -> Path:
     """The file of candidates: `samples` of every document, from the model that training starts from."""
-    settings, result = config.candidates, folder / "candidates.jsonl"
-    documents = training_documents(config)
-    summarizer = Summarizer.from_pretrained(
-        config.model.initial, config.model.tokenizer or None, dtype=config.model.dtype, batch_size=settings.batch_size
-    )
-    sampling = settings.sampling()
-    inputs = {
-        "model": summarizer.fingerprint, "documents": documents.fingerprint(), "dtype": config.model.dtype,
+    documents, summarizer = training_documents(config), make_summarizer(config)
+    inputs = {"model": summarizer.fingerprint, "documents": documents.fingerprint(), "dtype": config.model.dtype}
+    return sample_from(summarizer, documents, config.candidates, folder, inputs, say)
+
+
+def make_summarizer(config: ConseqConfig) -> Summarizer:
+    """The model that training starts from, to be sampled from."""
+    return Summarizer.from_pretrained(
+        config.model.initial, config.model.tokenizer or None, dtype=config.model.dtype,
+        batch_size=config.candidates.batch_size,
+    )  # fmt: skip
+
+
+def sample_from(
+    summarizer: Summarizer, documents: Sequence[Document], settings: CandidateConfig, folder: Path, inputs: dict,
+    say: Callable[[str], None],
+) -> Path:  # fmt: skip
+    """Writes `folder`/candidates.jsonl; its path. inputs: what else the candidates are made from, beside the settings."""
+    result, sampling = folder / "candidates.jsonl", settings.sampling()
+    inputs = inputs | {
         "samples": settings.samples, "seed": settings.seed, "block_rows": settings.block_rows,
         "sampling": dataclasses.asdict(sampling),
     }  # fmt: skip
@@ -134,12 +147,15 @@ def sample(config: ConseqConfig, folder: Path, say: Callable[[str], None]) -> Pa
     return result
 
 
-def score(config: ConseqConfig, folder: Path, candidates: Path, say: Callable[[str], None]) -> Path:
-    """The file of candidates with their scores, and with those of the references where QUALS is the score."""
+def score(
+    config: ConseqConfig, folder: Path, candidates: Path, say: Callable[[str], None], quals: Quals | None = None
+) -> Path:
+    """The file of candidates with their scores, and with those of the references where QUALS is the score. `quals`: the metric, where it
+    is made already."""
     rows = list(steps.read_rows(candidates))
     by_rouge = config.kind == ROUGE_KIND
     result = folder / ("rouge.jsonl" if by_rouge else "quals.jsonl")
-    quals = None if by_rouge else make_quals(config)
+    quals = None if by_rouge else quals or make_quals(config)
     signature = "mean of ROUGE-1, 2, L" if by_rouge else quals.signature
     inputs = {"candidates": steps.sha256(candidates), "score": signature, "block_rows": config.candidates.block_rows}
 

@@ -93,12 +93,15 @@ def train(
     journal: Journal,
     mesh: Mesh | None = None,
     sample: Sample | None = None,
+    programs: Programs | None = None,
+    until: int | None = None,
 ) -> dict[str, jax.Array]:
     """The parameters after the last step, or (`config.export` "best") those with the lowest validation loss.
 
     Goes on from the last checkpoint in `workdir`, if there is one. `loss` and `evaluate` are those of losses.py, or
     like them; `batches` is a Grain dataset. With a `sample` of the batches their shapes, and the memory that the largest
-    wants, are said before the first step.
+    wants, are said before the first step. Training in several parts, of which each goes on from the checkpoint of the one before:
+    `programs` are those of `prepare`, compiled once for all parts, and `until` is the last step of this part (of them all: config.steps).
 
     Raises:
         ValueError: before the first step, if a step on the largest batch of the sample does not fit the device.
@@ -106,7 +109,8 @@ def train(
         Stopped: after SIGTERM, when everything is saved.
     """
     mesh = parallel.make_mesh() if mesh is None else mesh
-    programs = prepare(config, model, loss, mesh)
+    programs = programs or prepare(config, model, loss, mesh)
+    end = config.steps if until is None else min(until, config.steps)
     params, optimizer, shapes, shardings = programs.params, programs.optimizer, programs.shapes, programs.shardings
     train_step, schedule = programs.train_step, make_schedule(config.optimizer, config.steps)
     if sample is not None:
@@ -129,14 +133,14 @@ def train(
         step, lowest, saved_at = int(state.step), checkpoints.best_loss(), time.monotonic()
         journal.begin(step)
 
-        while step < config.steps:
+        while step < end:
             batch = next(iterator)
             began = time.monotonic()
             state, sums = train_step(state, parallel.shard_rows(batch, mesh, parts=config.optimizer.accumulate))
             journal.note_shapes(shapes_of(batch), time.monotonic() - began)
             step += 1
             journal.add(sums, count_tokens(batch, model.config.pad_token_id))
-            last = step == config.steps
+            last = step == end
 
             if last or step % config.log_every == 0:
                 journal.log(step, learning_rate=float(schedule(step - 1)))
@@ -166,7 +170,7 @@ def train(
                 raise Stopped(step)
 
         checkpoints.wait()
-        if config.export == "best":
+        if config.export == "best" and end == config.steps:
             state = checkpoints.restore(shapes, shardings, best=True)
         return parallel.on_host(state.params)
 

@@ -67,7 +67,7 @@ def run():
         patch.setattr(loop, name, once(getattr(loop, name)))
     sizes = dataclasses.replace(CONFIG, dropout=0.1)
 
-    def train(workdir, before=None, **changes):
+    def train(workdir, before=None, until=None, **changes):
         config = dataclasses.replace(SETTINGS, **changes)
         journal = Journal(workdir / "metrics.jsonl", steps=config.steps)
         return loop.train(
@@ -80,6 +80,7 @@ def run():
             evaluation_batches=[{"rows": random_part(seed)} for seed in (900, 901)],
             journal=journal,
             mesh=parallel.make_mesh(jax.devices()[:2]),
+            until=until,
         )
 
     yield train
@@ -213,3 +214,12 @@ def test_checkpoints_of_asked_steps_stay_and_can_be_had(run, tmp_path):
     assert np.array_equal(last[name], params[name]) and not np.array_equal(third[name], params[name])
     with pytest.raises(ValueError, match="there is no checkpoint of step 4; there are 3, 7, 12"):
         loop.load_params(config, tmp_path, model=model, step=4)
+
+
+def test_parts_of_a_run_end_where_they_are_told_and_together_are_the_whole(run, unbroken, tmp_path):
+    run(tmp_path, until=7)
+    assert rows(tmp_path)[-1]["step"] == 7
+    half = run(tmp_path, until=7)  # asked for again: what it had, and no step more
+    assert rows(tmp_path)[-1]["step"] == 7
+    whole = run(tmp_path, until=99)
+    assert same(whole, unbroken[0]) and not same(half, whole)
