@@ -38,6 +38,7 @@ def main():
     parser.add_argument("--dtype", choices=("float32", "tf32", "bfloat16"), default="float32")
     parser.add_argument("--peer_python", help="of an environment with torch and transformers==4.56.2")
     parser.add_argument("--output", type=Path, default=Path("out/bench.json"))
+    parser.add_argument("--profile", type=Path, help="folder for a profile of each model's run (XProf, Perfetto)")
     parser.add_argument("--work", choices=MODELS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
@@ -54,6 +55,7 @@ def main():
             continue
         command = [sys.executable, __file__, "--work", name, "--dtype", options.dtype]
         command += ["--summaries", str(options.summaries), "--runs", str(options.runs)]
+        command += ["--profile", str(options.profile / name)] if options.profile else []
         found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
         if not results["models"]:
             print(f"{found['devices']}, {options.dtype}\n{'':26}" + "".join(f"{column:>13}" for column in COLUMNS))
@@ -97,8 +99,11 @@ def work(options):
     prepare()
     import jax
 
+    from quals_jax.profiling import profiled
+
     jax.config.update("jax_enable_compilation_cache", False)  # what compilation costs is to be seen
-    stages = embedded(options) if options.work == "embedded" else random_weights(options)
+    with profiled(options.profile, seconds=float("inf")):
+        stages = embedded(options) if options.work == "embedded" else random_weights(options)
     peak = matmul_flops(options.dtype) * len(jax.local_devices())
     for row in stages.values():
         if (operations := row.pop("flops", None)) is not None:
@@ -173,16 +178,66 @@ def embedded(options) -> dict:
         "score": timed(lambda: qagen.score_ids(sources, kept), runs, count, tokens["score"], scoring / count),
     }
     stages["together"] = together(stages, (decoding + scoring) / count)
+    stages["host"] = timed(
+        host(documents, summaries, options.dtype), runs, count
+    )  # within the others, but for rows and JSON
     return stages
 
 
-def timed(run, runs: int, count: int, tokens: float | None = None, operations: float | None = None) -> dict:
+def host(documents: list[str], summaries: list[str], dtype: str):
+    """All that Python does for a block of rows, up to lines of JSON: the tokeniser and the devices answer from memory."""
+    from quals_jax.qagen import QAGen
+    from quals_jax.quals import Quals
+    from quals_jax.scoring.blocks import Block
+    from quals_jax.scoring.output import as_line, output_rows, score_block
+    from quals_jax.scoring.rows import Row
+
+    class FromMemory:
+        """Answers as the object did when it was asked the first time."""
+
+        def __init__(self, asked, *methods: str):
+            self._asked = asked
+            for method in methods:
+                setattr(self, method, self._remember(method))
+
+        def _remember(self, method: str):
+            answers = []
+
+            def answer(*arguments, **named):
+                if len(answers) == calls[method]:
+                    found = getattr(self._asked, method)(*arguments, **named)
+                    answers.append(found if isinstance(found, list) else list(found))
+                calls[method] += 1
+                return answers[calls[method] - 1]
+
+            return answer
+
+        def __getattr__(self, name: str):
+            return getattr(self._asked, name)
+
+    quals = Quals(QAGen.from_pretrained(dtype=dtype))
+    quals.qagen.runner = FromMemory(quals.qagen.runner, "search", "logprobs")
+    quals.qagen.tokenizer = FromMemory(quals.qagen.tokenizer, "encode_batch")
+    calls = dict.fromkeys(("search", "logprobs", "encode_batch"), 0)
+    rows = [Row(number, number, *texts) for number, texts in enumerate(zip(documents, zip(summaries), strict=True))]
+    block = Block(0, rows, [])
+
+    def run():
+        calls.update(dict.fromkeys(calls, 0))
+        return [as_line(row) for row in output_rows(quals, block, score_block(quals, block))]
+
+    return run
+
+
+def timed(
+    run, runs: int, count: int, tokens: float | None = None, operations: float | None = None, clock=time.perf_counter
+) -> dict:
     """A row of the table: `run` works on `count` summaries; tokens and operations are those of one."""
     seconds = []
     for _ in range(runs + 1):
-        started = time.perf_counter()
+        started = clock()
         run()
-        seconds.append(time.perf_counter() - started)
+        seconds.append(clock() - started)
     usual = statistics.median(seconds[1:])
     row = {"seconds": usual / count, "summaries/s": count / usual}
     if tokens is None:  # a stage of the host's

@@ -41,18 +41,26 @@ class Shapes:
         return Shapes(**cut, pairs=self.pairs, pair=min(self.pair, positions), samples=self.samples)
 
 
-def lower_one(name: str, qagen, summarizer, precision: Precision, platform: str | None, mesh: Mesh, **options):
+def lower_one(
+    name: str, qagen, summarizer, precision: Precision, platform: str | None, mesh: Mesh, *, rows: int = ROWS,
+    shapes: Shapes | None = None, **options,
+):  # fmt: skip
     """The program of that name: `search` and `score` of a QAGen's model, `sample`, `train_mle` and `train_conseq` of a summarizer's.
 
     Args:
         qagen, summarizer: models (abstract ones of `nnx.eval_shape` will do: no number is looked at).
         platform: what is lowered for: cpu, cuda or tpu; None: the mesh's own.
         mesh: devices, such as those of a topology without hardware.
+        rows: on each device.
+        shapes: of the texts; cut to what the model reads.
         options: of the training steps: `shard_params`, `dropout`.
     """
     build, of_qagen = PROGRAMS[name]
     model = qagen if of_qagen else summarizer
-    function, arguments = build(model, precision, mesh, **({} if name in INFERENCE else options))
+    shapes = (shapes or Shapes()).for_model(model.config.max_positions)
+    function, arguments = build(
+        model, precision, mesh, rows * mesh.size, shapes, **({} if name in INFERENCE else options)
+    )
     traced = function.trace(*arguments)
     return traced.lower() if platform is None else traced.lower(lowering_platforms=(platform,))
 
@@ -66,21 +74,18 @@ def _inference(function: Callable, settings: Sequence, model, precision: Precisi
     return program, (_abstract(params, whole), *_abstract(tuple(arrays), rows))
 
 
-def _search(model, precision: Precision, mesh: Mesh):
-    rows, shapes = ROWS * mesh.size, Shapes().for_model(model.config.max_positions)
+def _search(model, precision: Precision, mesh: Mesh, rows: int, shapes: Shapes):
     config = SearchConfig(max_length=min(SearchConfig().max_length, model.config.max_positions - 1))
     arrays = _ids(rows, shapes.summary), jax.ShapeDtypeStruct((rows,), jnp.bool_)
     return _inference(seq2seq.search_rows, (config, None), model, precision, mesh, arrays)
 
 
-def _score(model, precision: Precision, mesh: Mesh):
-    rows, shapes = ROWS * mesh.size, Shapes().for_model(model.config.max_positions)
+def _score(model, precision: Precision, mesh: Mesh, rows: int, shapes: Shapes):
     arrays = _ids(rows, shapes.document), _ids(rows, shapes.pairs, shapes.pair)
     return _inference(seq2seq.score_rows, (), model, precision, mesh, arrays)
 
 
-def _sample(model, precision: Precision, mesh: Mesh):
-    rows, shapes = ROWS * mesh.size, Shapes().for_model(model.config.max_positions)
+def _sample(model, precision: Precision, mesh: Mesh, rows: int, shapes: Shapes):
     config = SamplingConfig(max_length=min(SamplingConfig().max_length, model.config.max_positions - 1))
     numbers = jax.ShapeDtypeStruct((rows,), jnp.int32)
     arrays = _ids(rows, shapes.train_source), jax.ShapeDtypeStruct((rows,), jnp.bool_), numbers
@@ -88,7 +93,9 @@ def _sample(model, precision: Precision, mesh: Mesh):
 
 
 def _train(loss_of: Callable, pairs: int) -> Callable:
-    def build(model, precision: Precision, mesh: Mesh, *, shard_params: bool = False, dropout: bool = False):
+    def build(
+        model, precision: Precision, mesh: Mesh, rows: int, shapes: Shapes, *, shard_params: bool = False, dropout: bool = False,
+    ):  # fmt: skip
         from quals_jax.training.config import OptimizerConfig
         from quals_jax.training.optimizer import make_optimizer
         from quals_jax.training.state import new_state, take_apart
@@ -99,7 +106,6 @@ def _train(loss_of: Callable, pairs: int) -> Callable:
         state = jax.eval_shape(lambda params: new_state(params, optimizer, 0), params)
         shardings = parallel.state_shardings(state, mesh, shard_params=shard_params)
         step = make_train_step(skeleton, loss_of(), optimizer, dropout=dropout, precision=precision)
-        rows, shapes = ROWS * mesh.size, Shapes().for_model(model.config.max_positions)
         part = {"source_ids": _ids(rows, shapes.train_source), "target_ids": _ids(rows, pairs, shapes.train_target)}
         return compile_train_step(step, mesh, shardings), (state, {"rows": part})
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from quals_jax import parallel
+from quals_jax.batch_size import AUTO, largest_batch_size
 from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig
 from quals_jax.distribution import is_of, read_distribution
 from quals_jax.inputs import check_texts
@@ -57,7 +59,7 @@ class QAGen:
     @classmethod
     def from_pretrained(
         cls, path: str | Path | None = None, tokenizer: str | Path | None = None, search: SearchConfig | None = None, dtype: str = "float32",
-        batch_size: int = 8, devices: Sequence[jax.Device] | None = None, pair_format: str | None = None,
+        batch_size: int | str = 8, devices: Sequence[jax.Device] | None = None, pair_format: str | None = None,
         revision: str | None = None,
     ) -> QAGen:  # fmt: skip
         """A QAGen from a Hugging Face folder, a fairseq `.pt` or a hub id; without a path, the embedded one, which knows only Gazette.
@@ -65,7 +67,7 @@ class QAGen:
         Args:
             tokenizer: the folder of the tokenizer's files, where the checkpoint has none beside it.
             dtype: float32 (exact on every back end), tf32 (GPUs alone), bfloat16, or float64 (for tests: it switches JAX's x64 mode on).
-            batch_size: rows per device.
+            batch_size: rows per device; "auto": as many as fit its memory (`batch_size.py`), by a few compilations.
             revision: the branch, tag or commit of a hub id.
             pair_format: how the model writes pairs (`pair_formats`), where its folder does not say and it is no public model that is known.
 
@@ -82,6 +84,9 @@ class QAGen:
             checkpoint.tokenizer.check_connector()
         said = checkpoint.settings.prefix
         checkpoint.tokenizer.prefix = source_prefix(format, checkpoint.extra) if said is None else said
+        if batch_size == AUTO:
+            mesh = parallel.make_mesh(devices or jax.local_devices())
+            batch_size = largest_batch_size(checkpoint.model, precision, mesh)
         embedded = checkpoint.folder.resolve() == EMBEDDED or is_of(EMBEDDED, checkpoint.fingerprint)
         return cls(
             checkpoint.model, checkpoint.tokenizer, search=search, batch_size=batch_size, name=checkpoint.name,

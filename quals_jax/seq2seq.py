@@ -9,6 +9,7 @@ An architecture offers `init_cache`, `encode`, `memory`, `decode` and `logits`, 
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -158,6 +159,7 @@ class Seq2Seq:
         self._graph, params = nnx.split(model)
         self._params = parallel.replicate(inference_params(params, self.precision), self.mesh)
         self._programs: dict[tuple, Callable] = {}
+        self._lock = threading.Lock()
         self._scored_tokens = self._scored_positions = 0
 
     def use_weights(self, model) -> None:
@@ -250,8 +252,9 @@ class Seq2Seq:
                 ids[place, : len(sources[number])] = sources[number]
                 for pair, tokens in enumerate(own):
                     wanted[place, pair, : len(tokens)] = tokens
-                self._scored_tokens += len(sources[number])
-            self._scored_positions += ids.size
+            with self._lock:
+                self._scored_tokens += sum(len(sources[tasks[row][0]]) for _, row in self._places(chunks, numbers))
+                self._scored_positions += ids.size
             return program(self._params, *parallel.shard_rows((ids, wanted), self.mesh))
 
         results = [[np.zeros(0, np.float32)] * len(own) for own in targets]
@@ -284,9 +287,12 @@ class Seq2Seq:
     def _program(self, function: Callable, *settings) -> Callable:
         """The function of (params, arrays) over the mesh, compiled for every shape once."""
         key = (function, *settings)
-        if key not in self._programs:
-            self._programs[key] = program(function, self._graph, *settings, precision=self.precision, mesh=self.mesh)
-        return self._programs[key]
+        with self._lock:  # blocks are scored in several threads; a program is compiled once
+            if key not in self._programs:
+                self._programs[key] = program(
+                    function, self._graph, *settings, precision=self.precision, mesh=self.mesh
+                )
+            return self._programs[key]
 
     def _each(self, sources: Sequence[Sequence[int]], run: Callable) -> Iterator[tuple[int, object]]:
         longest = self.config.max_positions

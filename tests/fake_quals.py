@@ -20,6 +20,7 @@ class FakeQuals:
         decode = " ".join
         self.qagen = SimpleNamespace(
             fingerprint="f",
+            batch_size=16,
             padding=0.0,
             tokenizer=SimpleNamespace(connector_id=9, decode=lambda ids: decode(map(str, ids))),
         )

@@ -16,9 +16,11 @@ from pathlib import Path
 
 from quals_jax.commands.errors import UserError, standard_output
 from quals_jax.commands.manners import open_streams, politely
-from quals_jax.commands.score_flags import check, parser, shard_of
+from quals_jax.commands.score_flags import AUTO, check, parser, shard_of
+from quals_jax.profiling import profiled
 from quals_jax.remote import is_url, local_name, send
 from quals_jax.scoring.blocks import Block, RowSource, read_blocks, run_blocks
+from quals_jax.scoring.ledger import began_with
 from quals_jax.scoring.output import as_line, carried, output_rows, score_block
 from quals_jax.scoring.remote_output import bring, publish, write_json
 from quals_jax.world import ONLY_GAZETTE, OutsideWorldWarning, Strangers
@@ -58,9 +60,13 @@ def score(options) -> int:
     if first is not None:
         _require_group(options.group_by, first)
     prepare(options.verbose)
+    if options.batch_size == AUTO and options.output and not options.overwrite:
+        options.batch_size = began_with(options.output, "batch_size") or AUTO
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         quals = load_quals(options)
+    if options.batch_size == AUTO:
+        options.batch_size = quals.qagen.batch_size
     warnings.simplefilter("ignore", OutsideWorldWarning)  # the table and the report say it
     options.said = [str(warning.message) for warning in said if warning.category is UserWarning]
     blocks = itertools.chain([] if first is None else [first], blocks)
@@ -191,9 +197,10 @@ def _to_file(options, quals, blocks, stamps: dict, seen) -> int:
             written = output_rows(quals, block, results, insist=options.force)
             ledger.append([as_line(row) for row in written], block.skipped, block.fingerprint)
             progress.add(len(block.rows), sum(row["num_pairs"] for row in written), _share(block))
+            unit_done()
 
         if not ledger.finished:
-            with _stoppable(not _piped(options)) as stopped:
+            with _stoppable(not _piped(options)) as stopped, profiled(options.profile) as unit_done:
                 run_blocks(blocks, lambda block: score_block(quals, block), write, stopped.is_set)
             progress.close()
             if stopped.is_set():
@@ -240,8 +247,10 @@ def _to_standard_output(options, quals, blocks) -> int:
                 summary.add(row)
         skipped.extend(block.skipped)
         progress.add(len(block.rows), sum(row["num_pairs"] for row in written), _share(block))
+        unit_done()
 
-    run_blocks(blocks, lambda block: score_block(quals, block), write, lambda: False)
+    with profiled(options.profile) as unit_done:
+        run_blocks(blocks, lambda block: score_block(quals, block), write, lambda: False)
     progress.close()
     if options.quiet:
         _print_mean(summary)

@@ -13,6 +13,7 @@ from quals_jax.remote import RemoteError, is_url, reach
 from quals_jax.scoring.ledger import ENDINGS, refuse_special
 
 BLOCK_ROWS = 256
+AUTO = "auto"
 # The least and the most that is taken.
 LIMITS = {
     "num_beams": (1, 1000),
@@ -81,6 +82,7 @@ def parser() -> Parser:
     )
     add("--block_rows", type=int, default=BLOCK_ROWS, help="input rows worked on together (256)")
     add("--verbose", action="store_true", help="progress and compilations on standard error, terminal or not")
+    add("--profile", metavar="DIR", help="record what the devices do, for XProf or Perfetto: first block and 20 s")
     add = parser.add_argument_group("metric").add_argument
     add("--model", metavar="PATH", help=MODEL)
     add("--tokenizer", metavar="DIR", help="the tokenizer's folder, if the model has none beside it")
@@ -103,7 +105,8 @@ def parser() -> Parser:
         action="store_true",
         help="percentiles and marks also for texts that the embedded model knows nothing of",
     )
-    add("--batch_size", type=int, default=8, help="rows per device (8)")
+    told = "rows per device (8); auto: as many as its memory holds"
+    add("--batch_size", type=batch_size, default=8, metavar="N", help=told)
     add(
         "--dtype",
         choices=("float32", "tf32", "bfloat16"),
@@ -111,6 +114,11 @@ def parser() -> Parser:
         help="of matrix products (float32); tf32: GPUs alone",
     )
     return parser
+
+
+def batch_size(text: str) -> int | str:
+    """A number, or that it be found."""
+    return AUTO if text == AUTO else int(text)
 
 
 def check(options) -> None:
@@ -139,7 +147,7 @@ def check(options) -> None:
     if options.documents == "-" and options.summaries == "-":
         raise UserError("--documents and --summaries cannot both be standard input")
     for name, (low, high) in LIMITS.items():
-        if not low <= getattr(options, name) <= high:
+        if getattr(options, name) != AUTO and not low <= getattr(options, name) <= high:
             raise UserError(f"--{name} is {getattr(options, name)}; it must be from {low} to {high}")
     if options.num_groups is not None and (options.num_groups < 1 or options.num_beams % options.num_groups):
         raise UserError(f"--num_groups is {options.num_groups}; it must divide --num_beams, {options.num_beams}")

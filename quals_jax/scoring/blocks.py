@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import itertools
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from quals_jax.errors import UserError
 from quals_jax.scoring.columns import Columns
 from quals_jax.scoring.rows import Row, RowError, read_files, read_parallel, single_row
+
+AT_ONCE = 2  # blocks that are worked on together
 
 
 class Block(NamedTuple):
@@ -95,16 +98,36 @@ def _tell(message: str) -> None:
 
 
 def run_blocks(blocks: Iterable[Block], work: Callable, write: Callable, stopped: Callable[[], bool]) -> None:
-    """`write(block, work(block))` for every block, in order, until `stopped()`: while one is worked on, the next is read and the
-    last is written. What was worked on is written even where reading the next block fails."""
-    blocks = iter(blocks)
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        coming, written = reader.submit(next, blocks, None), None
-        while not stopped() and (block := coming.result()) is not None:
-            coming = reader.submit(next, blocks, None)
-            done = work(block)
-            if written is not None:
-                written.result()
-            written = writer.submit(write, block, done)
+    """`write(block, work(block))` for every block, in order, until `stopped()`: while some are worked on, the next is read and the last
+    is written. Two are worked on at once, so that the devices compute for one while Python makes texts of the other's ids.
+
+    What was worked on is written even where reading the next block fails.
+    """
+    blocks, working, written = iter(blocks), deque(), None
+
+    def write_oldest(written: Future | None) -> Future:
+        block, done = working.popleft()
+        done = done.result()
         if written is not None:
             written.result()
+        return writer.submit(write, block, done)
+
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(AT_ONCE) as workers, ThreadPoolExecutor(1) as writer:
+        coming, unread = reader.submit(next, blocks, None), None
+        while not stopped():
+            try:
+                block = coming.result()
+            except Exception as error:  # raised below, when what came before is written
+                unread, block = error, None
+            if block is None:
+                break
+            coming = reader.submit(next, blocks, None)
+            working.append((block, workers.submit(work, block)))
+            if len(working) == AT_ONCE:
+                written = write_oldest(written)
+        while working:
+            written = write_oldest(written)
+        if written is not None:
+            written.result()
+    if unread is not None:
+        raise unread

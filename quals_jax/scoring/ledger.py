@@ -239,6 +239,14 @@ def read_record(path: Path) -> dict:
     return found
 
 
+def began_with(output: str | Path, argument: str):
+    """What an output that is there was begun with; None where nothing is, or nothing that can be read."""
+    try:
+        return read_record(Path(f"{output}.run.json"))["arguments"].get(argument)
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
 def refuse_special(path: Path) -> None:
     """Refuses to replace what is no file.
 

@@ -289,3 +289,19 @@ def test_a_damaged_entry_that_cannot_be_removed_is_left(monkeypatch, tmp_path):
     finally:
         for name, value in kept.items():
             jax.config.update(name, value)
+
+
+def test_a_batch_size_that_was_found_stands_in_the_record_and_is_used_again(run):
+    Path("i.jsonl").write_bytes(lines("a", "b"))
+
+    def recorded():
+        return json.loads(Path("o.jsonl.run.json").read_text())["arguments"]["batch_size"]
+
+    assert run(*FLAGS, "--batch_size", "auto")[0] == 0 and recorded() == 16
+    other = FakeQuals()
+    other.qagen.batch_size = 64  # a larger device: the run goes on as it began
+    assert run(*FLAGS, "--batch_size", "auto", quals=other)[0] == 0 and recorded() == 16
+    refused(run(*FLAGS, "--batch_size", 8), "batch_size 16, not 8")
+    assert run(*FLAGS, "--batch_size", "auto", "--overwrite", quals=other)[0] == 0 and recorded() == 64
+    assert run("--input", "i.jsonl", "--batch_size", "many")[0] == 2
+    assert run("--input", "i.jsonl", "--batch_size", 0)[0] == 2
