@@ -38,14 +38,14 @@ INPUT = (
     (
         "input",
         "FILE",
-        "JSONL, JSON, CSV, TSV (.gz too), Parquet, Arrow or a saved data set; several or a pattern; - is standard input",
+        "JSONL, JSON, CSV, TSV, Parquet, Arrow, a saved data set; several; - standard input",
     ),
     ("documents", "FILE", "one document a line; goes with --summaries"),
     ("summaries", "FILE", 'one summary a line, or {"summaries": [...]}'),
     ("document", "TEXT", "a single document; goes with --summary"),
     ("summary", "TEXT", "a single summary (one that begins with -: --summary=-x)"),
 )
-MODEL = "Hugging Face folder, fairseq .pt or hub id (the embedded one, which knows only Gazette)"
+MODEL = "Hugging Face folder, fairseq .pt or hub id (the embedded one, of Gazette alone)"
 
 
 def parser() -> Parser:
@@ -62,8 +62,8 @@ def parser() -> Parser:
     add = parser.add_argument_group("output").add_argument
     add("--output", metavar="FILE", help="JSONL, a path or a URL; without it the rows go to standard output")
     add("--report", metavar="FILE", help="an HTML page to look at the results; needs --output")
-    add("--report_rows", type=int, default=2000, help="rows that the page holds, the worst (2000)")
-    told = "rows, the worst, whose documents are read once more to mark where to look; 0: none (20)"
+    add("--report_rows", type=int, default=2000, metavar="N", help="rows that the page holds, the worst (2000)")
+    told = "the worst rows, whose documents are read again to mark where to look (20)"
     add("--report_sentences", type=int, default=20, metavar="N", help=told)
     add("--summary_json", metavar="FILE", help="mean, interval and counts as one JSON object")
     add("--group_by", metavar="FIELD", help="means by the values of this field, in table, report and --summary_json")
@@ -73,37 +73,41 @@ def parser() -> Parser:
     add(
         "--shard",
         metavar="I/N",
-        help="take every N-th block, the I-th of them (from 0); `python -m quals_jax merge` joins",
+        help="take every N-th block from the I-th on (from 0); `merge` joins them",
     )
     add(
         "--distributed",
         action="store_true",
-        help="one of several processes of a cluster: each takes its shard, OUTPUT.I-of-N",
+        help="one of a cluster's processes: each takes its shard, OUTPUT.I-of-N",
     )
-    add("--block_rows", type=int, default=BLOCK_ROWS, help="input rows worked on together (256)")
+    add("--block_rows", type=int, default=BLOCK_ROWS, metavar="N", help="input rows worked on together (256)")
     add("--verbose", action="store_true", help="progress and compilations on standard error, terminal or not")
-    add("--profile", metavar="DIR", help="record what the devices do, for XProf or Perfetto: first block and 20 s")
+    add(
+        "--profile",
+        metavar="DIR",
+        help="what the devices do in the first block and 20 s after it, for XProf or Perfetto",
+    )
     add = parser.add_argument_group("metric").add_argument
     add("--model", metavar="PATH", help=MODEL)
     add("--tokenizer", metavar="DIR", help="the tokenizer's folder, if the model has none beside it")
     add(
         "--covering",
         action="store_true",
-        help="answers are spans of the summary by construction (not the paper's search)",
+        help="answers are spans of the summary by construction; not the paper's search",
     )
     formats = "connector, sep or qag: how the model writes pairs, where its folder does not say"
     add("--pair_format", metavar="NAME", help=formats)
     add("--revision", metavar="REV", help="of a hub id: a branch, tag or commit")
-    add("--num_beams", type=int, default=60, help="pairs written for a summary (60)")
-    add("--num_groups", type=int, help="groups of diverse beam search (as many as beams)")
-    add("--diversity_strength", type=float, default=0.5, help="(0.5)")
-    add("--max_pairs", type=int, default=10, help="pairs kept, about; 0 keeps all (10)")
-    score = "beam: as the released code (likelihood)"
-    add("--summary_score", choices=("likelihood", "beam"), default="likelihood", help=score)
+    add("--num_beams", type=int, default=60, metavar="N", help="pairs written for a summary (60)")
+    add("--num_groups", type=int, metavar="N", help="groups of diverse beam search (as many as beams)")
+    add("--diversity_strength", type=float, default=0.5, metavar="X", help="of the groups' penalty (0.5)")
+    add("--max_pairs", type=int, default=10, metavar="N", help="pairs kept, about; 0 keeps all (10)")
+    score = "likelihood, or beam: as the released code (likelihood)"
+    add("--summary_score", choices=("likelihood", "beam"), default="likelihood", metavar="S", help=score)
     add(
         "--force",
         action="store_true",
-        help="percentiles and marks also for texts that the embedded model knows nothing of",
+        help="percentiles and marks also where the embedded model knows nothing of the texts",
     )
     told = "rows per device (8); auto: as many as its memory holds"
     add("--batch_size", type=batch_size, default=8, metavar="N", help=told)
