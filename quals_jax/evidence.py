@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from quals_jax.pairs import QAPair
 from quals_jax.qagen import QAGen
+from quals_jax.sentences import sentence_places
 
-# The end of a sentence: its mark, closing quotes, blanks, and something that can begin one; or an empty line.
-_END = re.compile(r"(?<=[.!?。！？])[\"'”’»)\]]*\s+(?=[\"'“‘«(\[]*[^\Wa-z_])|\n\s*\n|(?<=[。！？])(?=\S)")
 # Nats that a token counts at the least. A false answer is unlikely given every sentence, and where the model finds it a
 # little less unlikely says nothing; with the floor the question decides then. Likely tokens are far above it.
 LEAST = -4.0
-_SHORT = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Prof|Gen|Sen|Rep|Lt|Col|vs|No)|\b[A-Z])\.$")
-
-
-def sentence_places(text: str) -> list[tuple[int, int]]:
-    """Start and end of each sentence, without the blanks between; titles and initials ("Dr.", "J.") end none."""
-    cuts, start = [], 0
-    for end in _END.finditer(text):
-        last = end.start() + len(end.group().rstrip()) if end.group().strip() else end.start()
-        if _SHORT.search(text[start:last]):
-            continue
-        cuts.append((start, last))
-        start = end.end()
-    cuts.append((start, len(text)))
-    trimmed = []
-    for start, end in cuts:
-        piece = text[start:end]
-        left = start + len(piece) - len(piece.lstrip())
-        if piece.strip():
-            trimmed.append((left, left + len(piece.strip())))
-    return trimmed
 
 
 def likeliest_sentences(qagen: QAGen, document: str, pairs: Sequence[QAPair]) -> list[tuple[int, int] | None]:

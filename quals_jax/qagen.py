@@ -25,7 +25,8 @@ from quals_jax.world import EMBEDDED
 class QAGen:
     """A question-answer generator on all local devices. Make one with `from_pretrained`.
 
-    unknown: what the model was taught to answer where the text has no answer.
+    unknown: what the model was taught to answer where the text has no answer. window_tokens: how many tokens the windows of long
+    documents have (`long_documents`), where the model was taught shorter texts than it has positions for.
     name: what the model is called in signatures. fingerprint: a hash of its weights. distribution: QUALS of reference
     summaries ("quals", sorted) and what made them ("signature"), if the model came with it. only_gazette: whether it is the embedded
     model, to which other texts are strange. runner: the model in ids.
@@ -35,7 +36,7 @@ class QAGen:
         self, model, tokenizer: Tokenizer, *, search: SearchConfig | None = None, batch_size: int = 8, name: str = "model",
         fingerprint: str = "", devices: Sequence[jax.Device] | None = None, distribution: dict | None = None,
         precision: Precision | None = None, only_gazette: bool = False, pair_format: str = "connector", unknown: str = "",
-        revision: str | None = None,
+        revision: str | None = None, window_tokens: int | None = None,
     ):  # fmt: skip
         if tokenizer.size > model.config.vocab_size:
             raise ValueError(
@@ -53,7 +54,7 @@ class QAGen:
                 f"covering needs one token between question and answer; the pair format {pair_format} has none"
             )
         self.batch_size, self.name, self.fingerprint = batch_size, name, fingerprint
-        self.revision = revision
+        self.revision, self.window_tokens = revision, window_tokens
         self.distribution, self.only_gazette = distribution, only_gazette
 
     @classmethod
@@ -92,7 +93,7 @@ class QAGen:
             checkpoint.model, checkpoint.tokenizer, search=search, batch_size=batch_size, name=checkpoint.name,
             fingerprint=checkpoint.fingerprint, devices=devices, precision=precision, only_gazette=embedded,
             distribution=read_distribution(checkpoint.folder, checkpoint.fingerprint), pair_format=format.name, unknown=checkpoint.settings.unknown,
-            revision=revision,
+            revision=revision, window_tokens=checkpoint.settings.window_tokens,
         )  # fmt: skip
 
     def generate(self, summaries: Sequence[str]) -> list[list[QAPair]]:

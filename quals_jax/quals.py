@@ -13,6 +13,7 @@ from quals_jax import __version__
 from quals_jax.corpus import CorpusResult, score_corpus
 from quals_jax.coverage import coverage, unasked
 from quals_jax.inputs import check_pairs, check_texts
+from quals_jax.long_documents import LONG_DOCUMENTS, TRUNCATE, score_documents
 from quals_jax.pairs import MAX_PAIRS, QAPair, keep_pairs
 from quals_jax.qagen import QAGen
 from quals_jax.spans import spans
@@ -46,9 +47,9 @@ class ScoredPair(QAPair):
 
 @dataclass(frozen=True, eq=False)
 class QualsResult:
-    """The score of one summary. `quals` is None where no pair was kept. `truncated`: the document was cut to the model's length;
-    `summary_truncated`: the summary was, so that nothing was asked about its end. `outside`: the model is the embedded one, and these
-    are no texts of Gazette, so that the score says nothing."""
+    """The score of one summary. `quals` is None where no pair was kept. `truncated`: the document was cut to the model's length, so that
+    its end was not read (in windows all of it is); `summary_truncated`: the summary was, so that nothing was asked about its end.
+    `outside`: the model is the embedded one, and these are no texts of Gazette, so that the score says nothing."""
 
     quals: float | None
     pairs: tuple[ScoredPair, ...]
@@ -86,14 +87,24 @@ class QualsResult:
 
 class Quals:
     """The metric. `summary_score`: "likelihood" compares with the model's likelihood given the summary (the paper's text), "beam"
-    with what diverse beam search accumulated, penalties included (the released code). `max_pairs=None` keeps all pairs."""
+    with what diverse beam search accumulated, penalties included (the released code). `max_pairs=None` keeps all pairs.
+    `long_documents`: "truncate" reads of a document what the model can read at once, "windows" all of it (`quals_jax.long_documents`)."""
 
-    def __init__(self, qagen: QAGen, max_pairs: int | None = MAX_PAIRS, summary_score: str = "likelihood"):
+    def __init__(
+        self,
+        qagen: QAGen,
+        max_pairs: int | None = MAX_PAIRS,
+        summary_score: str = "likelihood",
+        long_documents: str = TRUNCATE,
+    ):
         if summary_score not in SUMMARY_SCORES:
             raise ValueError(f"summary_score is {summary_score!r}; it must be one of {', '.join(SUMMARY_SCORES)}")
         if max_pairs is not None and max_pairs < 1:
             raise ValueError(f"max_pairs is {max_pairs}; it must be at least 1, or None for all")
+        if long_documents not in LONG_DOCUMENTS:
+            raise ValueError(f"long_documents is {long_documents!r}; it must be one of {', '.join(LONG_DOCUMENTS)}")
         self.qagen, self.max_pairs, self.summary_score = qagen, max_pairs, summary_score
+        self.long_documents = long_documents
         self._warned = False
 
     def score(self, documents: Sequence[str], summaries: Sequence[str]) -> list[QualsResult]:
@@ -120,16 +131,15 @@ class Quals:
         rows: dict[str, list[int]] = {}
         for row, document in enumerate(documents):
             rows.setdefault(document, []).append(row)
-        encoded = self.qagen.tokenizer.encode_batch(list(rows))
         lists = [[pair for row in own for pair in kept[row]] for own in rows.values()]
-        scored = self.qagen.score_ids([ids for ids, _ in encoded], lists)
+        scored, truncated = score_documents(self.qagen, list(rows), lists, self.long_documents)
 
         results: list[QualsResult | None] = [None] * len(documents)
-        for places, logprobs, (_, truncated) in zip(rows.values(), scored, encoded, strict=True):
+        for places, logprobs, document_cut in zip(rows.values(), scored, truncated, strict=True):
             remaining = iter(logprobs)
             for row in places:
                 own = list(islice(remaining, len(kept[row])))
-                results[row] = self._result(kept[row], own, truncated, cut[summaries[row]])
+                results[row] = self._result(kept[row], own, document_cut, cut[summaries[row]])
         results = [replace(result, summary=summary) for result, summary in zip(results, summaries, strict=True)]
         return self._told(documents, results) if self.qagen.only_gazette else results
 
@@ -199,6 +209,10 @@ class Quals:
                 fields[name] = getattr(search, name)
         if search.covering:
             fields["covering"] = "on"
+        if self.long_documents != TRUNCATE:
+            fields["long_documents"] = self.long_documents
+            if qagen.window_tokens:
+                fields["window_tokens"] = qagen.window_tokens
         fields |= {"pairs": self.max_pairs or "all", "summary_score": self.summary_score}
         fields |= {"dtype": qagen.dtype, "backend": qagen.runner.platform, "version": __version__}
         return " | ".join(f"{name}:{value}" for name, value in fields.items())
@@ -225,7 +239,9 @@ def confidence_interval(results: Iterable[QualsResult], level: float = 0.95) -> 
 def _settings(signature: str) -> list[str]:
     """What of a signature makes scores of one model comparable."""
     fields = signature.split(" | ")
-    return [field for field in fields if field.partition(":")[0] not in ("model", "dtype", "backend", "version")]
+    # Windows change nothing for documents that the model can read whole, such as those of references mostly are.
+    silent = ("model", "dtype", "backend", "version", "long_documents", "window_tokens")
+    return [field for field in fields if field.partition(":")[0] not in silent]
 
 
 def _floats(array: np.ndarray | None) -> list[float] | None:

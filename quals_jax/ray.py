@@ -31,7 +31,7 @@ class Scorer:
     the output of `score.py`) and `signature`. A column of one of these names is replaced.
 
     model, tokenizer, dtype: as for `QAGen.from_pretrained`. batch_size: rows that the device takes at once; Ray's own `batch_size`
-    should be some hundred, since the rows of a batch are sorted by length. max_pairs, summary_score: as for `Quals`.
+    should be some hundred, since the rows of a batch are sorted by length. max_pairs, summary_score, long_documents: as for `Quals`.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Scorer:
         batch_size: int = 8,
         max_pairs: int | None = 10,
         summary_score: str = "likelihood",
+        long_documents: str = "truncate",
         document_column: str = "document",
         summary_column: str = "summary",
     ):
@@ -53,7 +54,7 @@ class Scorer:
 
         keep_compiled_programs()
         qagen = QAGen.from_pretrained(model, tokenizer, dtype=dtype, batch_size=batch_size)
-        self.quals = Quals(qagen, max_pairs, summary_score)
+        self.quals = Quals(qagen, max_pairs, summary_score, long_documents)
         self.columns = document_column, summary_column
 
     def __call__(self, batch: Mapping[str, np.ndarray] | pyarrow.Table) -> pyarrow.Table:

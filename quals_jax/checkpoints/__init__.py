@@ -34,6 +34,7 @@ class ModelSettings:
 
     pair_format: a name in `pair_formats`; None: what the model is known for, and a BART's is the reference's. prefix: what is put before
     every text; None: the format's own. unknown: what the model was taught to answer where the text has no answer; empty: nothing.
+    window_tokens: of the windows that long documents are read in; None: as many as the model reads.
     """
 
     source_bos: bool = False
@@ -43,6 +44,7 @@ class ModelSettings:
     pair_format: str | None = None
     prefix: str | None = None
     unknown: str = ""
+    window_tokens: int | None = None
 
     def __post_init__(self):
         whole = [type(value) is int for value in (self.connector_id, self.max_source_tokens)]
@@ -53,6 +55,10 @@ class ModelSettings:
         self._require("pair_format", known, f"one of {', '.join(FORMATS)}")
         self._require("unknown", isinstance(self.unknown, str), "a text")
         self._require("prefix", self.prefix is None or isinstance(self.prefix, str), "a text")
+        window = self.window_tokens
+        self._require(
+            "window_tokens", window is None or (type(window) is int and window >= 2), "a whole number, at least 2"
+        )
         self._require("max_source_tokens", whole[1] and self.max_source_tokens >= 2, "a whole number, at least 2")
 
     def _require(self, name: str, holds: bool, wanted: str) -> None:

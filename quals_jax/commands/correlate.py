@@ -14,6 +14,7 @@ import warnings
 from pathlib import Path
 
 from quals_jax.commands.errors import Parser, UserError, standard_output
+from quals_jax.commands.score_flags import LONG_DOCUMENTS
 
 
 def main(arguments: list[str]) -> int:
@@ -30,6 +31,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--tokenizer", help="a folder, for models that have none beside them")
     parser.add_argument("--batch_size", type=int, default=8, help="texts on each device (8)")
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--long_documents", **LONG_DOCUMENTS)
     parser.add_argument("--overwrite", action="store_true", help="start afresh")
     options = parser.parse_args(arguments)
     from quals_jax.commands.runtime import prepare
@@ -39,7 +41,7 @@ def main(arguments: list[str]) -> int:
     from quals_jax.metrics import MetricSettings
     from quals_jax.world import OutsideWorldWarning
 
-    settings = MetricSettings(options.tokenizer, options.dtype, options.batch_size)
+    settings = MetricSettings(options.tokenizer, options.dtype, options.batch_size, options.long_documents)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", OutsideWorldWarning)  # the table has a note

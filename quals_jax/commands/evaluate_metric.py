@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from quals_jax.commands.errors import Parser, UserError
+from quals_jax.commands.score_flags import LONG_DOCUMENTS
 
 MISSING = float("-inf")  # a summary without kept pairs ranks lowest
 LOWEST_OF_TRUE = 0.1  # a false summary is missed if it scores above so large a share of the true ones
@@ -28,6 +29,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=101)
     parser.add_argument("--split", default="test")
     parser.add_argument("--batch_size", type=int, default=8)
+    parser.add_argument("--long_documents", **LONG_DOCUMENTS)
     parser.add_argument("--max_pairs", type=int, default=10, help="0 keeps all")
     parser.add_argument("--no_rouge", action="store_true")
     parser.add_argument("--output", type=Path, help="also write the numbers as JSON")
@@ -71,7 +73,8 @@ def _columns(options, texts: Sequence[tuple]) -> tuple[dict[str, list[float]], d
     references = [story.summary for story, _, _ in texts]
     columns, signatures, quals, results = {}, {}, None, []
     if not options.metric:
-        quals = Quals(QAGen.from_pretrained(options.model, batch_size=options.batch_size), options.max_pairs or None)
+        qagen = QAGen.from_pretrained(options.model, batch_size=options.batch_size)
+        quals = Quals(qagen, options.max_pairs or None, long_documents=options.long_documents)
         results = quals.score(documents, summaries)
         columns["QUALS"] = _without_none([result.quals for result in results])
         if not options.no_rouge:
@@ -81,7 +84,7 @@ def _columns(options, texts: Sequence[tuple]) -> tuple[dict[str, list[float]], d
             columns["likelihood"] = load(f"likelihood={options.summarizer}").score(documents, summaries)
         return columns, signatures, quals, results
     for name in options.metric:
-        metric = load(name, MetricSettings(batch_size=options.batch_size))
+        metric = load(name, MetricSettings(batch_size=options.batch_size, long_documents=options.long_documents))
         if isinstance(metric, QualsMetric):
             quals, results = metric.quals, metric.quals.score(documents, summaries)
             scores = [result.quals for result in results]

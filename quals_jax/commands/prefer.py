@@ -13,6 +13,7 @@ import contextlib
 from pathlib import Path
 
 from quals_jax.commands.errors import Parser, UserError, standard_output
+from quals_jax.commands.score_flags import LONG_DOCUMENTS
 from quals_jax.preferences import TEMPLATE, as_row, preference
 
 
@@ -28,6 +29,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--num_beams", type=int, default=60, help="of diverse beam search, each a group of its own (60)"
     )
+    parser.add_argument("--long_documents", **LONG_DOCUMENTS)
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--overwrite", action="store_true", help="start afresh")
@@ -53,7 +55,8 @@ def main(arguments: list[str]) -> int:
     try:
         search = SearchConfig(num_beams=options.num_beams)
         quals = Quals(
-            QAGen.from_pretrained(options.model, options.tokenizer, search, options.dtype, options.batch_size)
+            QAGen.from_pretrained(options.model, options.tokenizer, search, options.dtype, options.batch_size),
+            long_documents=options.long_documents,
         )
     except (ValueError, OSError) as error:
         raise UserError(error) from None

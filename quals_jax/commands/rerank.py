@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from quals_jax.commands.errors import Parser, UserError, standard_output
+from quals_jax.commands.score_flags import LONG_DOCUMENTS
 from quals_jax.scoring.blocks import Block, RowSource, read_blocks
 from quals_jax.scoring.output import as_line, carried
 
@@ -34,6 +35,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--num_beams", "--beams", type=int, default=60, help="of diverse beam search, each a group of its own (60)"
     )
+    parser.add_argument("--long_documents", **LONG_DOCUMENTS)
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--overwrite", action="store_true", help="start afresh")
@@ -86,7 +88,7 @@ def _metric(options):
         if options.metric and options.metric != QUALS:
             if options.model:
                 raise ValueError("--model is QUALS's; give another metric's as --metric NAME=MODEL")
-            settings = MetricSettings(options.tokenizer, options.dtype, options.batch_size)
+            settings = MetricSettings(options.tokenizer, options.dtype, options.batch_size, options.long_documents)
             metric = load(options.metric, settings)
             return metric, {"signature": metric.signature, "metric": options.metric}
         qagen = QAGen.from_pretrained(
@@ -98,7 +100,7 @@ def _metric(options):
         )
     except (ValueError, OSError) as error:
         raise UserError(error) from None
-    quals = Quals(qagen)
+    quals = Quals(qagen, long_documents=options.long_documents)
     return quals, {"signature": quals.signature, "weights": qagen.fingerprint}
 
 

@@ -136,7 +136,7 @@ def load_quals(options):
         )  # fmt: skip
     except (ValueError, OSError) as error:
         raise UserError(error) from None
-    return Quals(qagen, options.max_pairs or None, options.summary_score)
+    return Quals(qagen, options.max_pairs or None, options.summary_score, options.long_documents)
 
 
 def _piped(options) -> bool:

@@ -45,6 +45,12 @@ INPUT = (
     ("document", "TEXT", "a single document; goes with --summary"),
     ("summary", "TEXT", "a single summary (one that begins with -: --summary=-x)"),
 )
+LONG_DOCUMENTS = {
+    "choices": ("truncate", "windows"),
+    "default": "truncate",
+    "metavar": "HOW",
+    "help": "truncate, or windows: read whole what is longer than the model reads (truncate)",
+}
 MODEL = "Hugging Face folder, fairseq .pt or hub id (the embedded one, of Gazette alone)"
 
 
@@ -104,6 +110,7 @@ def parser() -> Parser:
     add("--max_pairs", type=int, default=10, metavar="N", help="pairs kept, about; 0 keeps all (10)")
     score = "likelihood, or beam: as the released code (likelihood)"
     add("--summary_score", choices=("likelihood", "beam"), default="likelihood", metavar="S", help=score)
+    add("--long_documents", **LONG_DOCUMENTS)
     add(
         "--force",
         action="store_true",

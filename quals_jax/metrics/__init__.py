@@ -64,11 +64,13 @@ class Metric(Protocol):
 
 @dataclass(frozen=True)
 class MetricSettings:
-    """What commands ask of every metric. tokenizer: a folder, for models that have none beside them. batch_size: per device."""
+    """What commands ask of every metric. tokenizer: a folder, for models that have none beside them. batch_size: per device. long_documents: how
+    QUALS reads what is longer than its model (`quals_jax.long_documents`)."""
 
     tokenizer: str | None = None
     dtype: str = "float32"
     batch_size: int = 8
+    long_documents: str = "truncate"
 
 
 def load(name: str, settings: MetricSettings | None = None) -> Metric:

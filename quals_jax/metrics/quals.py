@@ -42,4 +42,5 @@ def _load(model: str | None, settings: MetricSettings, summary_score: str, name:
     from quals_jax.qagen import QAGen
 
     qagen = QAGen.from_pretrained(model, settings.tokenizer, dtype=settings.dtype, batch_size=settings.batch_size)
-    return QualsMetric(Quals(qagen, summary_score=summary_score), "" if model else ONLY_GAZETTE.format(name))
+    quals = Quals(qagen, summary_score=summary_score, long_documents=settings.long_documents)
+    return QualsMetric(quals, "" if model else ONLY_GAZETTE.format(name))

@@ -87,7 +87,8 @@ class Summary:
         total = self._count
         lines = [f"summaries      {total}"]
         lines.append(f"without pairs  {self.without_pairs} ({self.without_pairs / max(total, 1):.1%}): no score")
-        lines.append(f"cut documents  {self.truncated}: longer than the model reads")
+        cure = "; --long_documents windows reads all of them" if self.truncated else ""
+        lines.append(f"cut documents  {self.truncated}: longer than the model reads{cure}")
         if self.summary_truncated:
             lines.append(f"cut summaries  {self.summary_truncated}: nothing was asked about their ends")
         if skipped:
