@@ -128,6 +128,27 @@ class PairCodec:
             return text, None
         return question.lstrip().removeprefix(format.opening).strip(), answer.strip()
 
+    def prompt(self, ids: Sequence[int]) -> list[int]:
+        """The ids of a pair up to its answer: what asks its question.
+
+        Raises:
+            ValueError: if the format is not kept, so that there is no answer.
+        """
+        ids = list(ids)
+        if self.separator_id in ids:
+            return ids[: ids.index(self.separator_id) + 1]
+        # A separator of text may be spelled in pieces, and with others than it would be by itself.
+        wanted = self.tokenizer.connector if self.format.name == "connector" else self.format.separator
+        for length in range(1, len(ids) + 1) if wanted else ():
+            if wanted in self._decode(ids[:length]):
+                return ids[:length]
+        raise ValueError(f"{self._decode(ids)!r} has no answer in the pair format {self.format.name}")
+
+    def answer(self, ids: Sequence[int]) -> str:
+        """The text of what was decoded behind a prompt, the end among it."""
+        text = self._decode([id for id in ids if id != self.eos_id and id not in self.rules.ends])
+        return text.strip() if self.format.stripped else text
+
     def as_read(self, summary: str) -> str:
         """A summary as answers are looked for in it: as it is, or where pairs are stripped as the tokenizer reads and writes it
         (SentencePiece folds characters and spaces, in answers as in texts)."""

@@ -12,6 +12,7 @@ import numpy as np
 from quals_jax import __version__
 from quals_jax.corpus import CorpusResult, score_corpus
 from quals_jax.coverage import coverage, unasked
+from quals_jax.document_answers import DocumentAnswer, ask_documents
 from quals_jax.inputs import check_pairs, check_texts
 from quals_jax.long_documents import LONG_DOCUMENTS, TRUNCATE, score_documents
 from quals_jax.pairs import MAX_PAIRS, QAPair, keep_pairs
@@ -27,21 +28,36 @@ BLOCK_ROWS = 256
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ScoredPair(QAPair):
     """A kept pair with its tokens' log-probabilities given the document, and its score: the mean over the tokens of how much
-    less likely the document makes them than the summary does. Near 0: supported; far below: not."""
+    less likely the document makes them than the summary does. Near 0: supported; far below: not.
+
+    document_answer: what the document answers to the question (`quals_jax.document_answers`), None where it has no answer;
+    document_answer_logprob: the natural logarithm of how likely, None where the document was not asked; document_answer_span: start and
+    end of the first place of the document where the answer stands."""
 
     document_logprobs: np.ndarray
     score: float
+    document_answer: str | None = None
+    document_answer_logprob: float | None = None
+    document_answer_span: tuple[int, int] | None = None
 
     def to_json(self) -> dict:
         listed = {
             name: _floats(getattr(self, name)) for name in ("document_logprobs", "summary_logprobs", "beam_logprobs")
         }
-        return {
+        first = {
             "question": self.question,
             "answer": self.answer,
             "tokens": list(self.tokens),
             **listed,
             "score": self.score,
+        }
+        if self.document_answer_logprob is None:
+            return first
+        span = self.document_answer_span
+        return first | {
+            "document_answer": self.document_answer,
+            "document_answer_logprob": self.document_answer_logprob,
+            "document_answer_span": None if span is None else list(span),
         }
 
 
@@ -88,7 +104,8 @@ class QualsResult:
 class Quals:
     """The metric. `summary_score`: "likelihood" compares with the model's likelihood given the summary (the paper's text), "beam"
     with what diverse beam search accumulated, penalties included (the released code). `max_pairs=None` keeps all pairs.
-    `long_documents`: "truncate" reads of a document what the model can read at once, "windows" all of it (`quals_jax.long_documents`)."""
+    `long_documents`: "truncate" reads of a document what the model can read at once, "windows" all of it (`quals_jax.long_documents`).
+    `document_answers`: every pair is told what the document answers to its question, which changes no score."""
 
     def __init__(
         self,
@@ -96,6 +113,7 @@ class Quals:
         max_pairs: int | None = MAX_PAIRS,
         summary_score: str = "likelihood",
         long_documents: str = TRUNCATE,
+        document_answers: bool = False,
     ):
         if summary_score not in SUMMARY_SCORES:
             raise ValueError(f"summary_score is {summary_score!r}; it must be one of {', '.join(SUMMARY_SCORES)}")
@@ -104,11 +122,15 @@ class Quals:
         if long_documents not in LONG_DOCUMENTS:
             raise ValueError(f"long_documents is {long_documents!r}; it must be one of {', '.join(LONG_DOCUMENTS)}")
         self.qagen, self.max_pairs, self.summary_score = qagen, max_pairs, summary_score
-        self.long_documents = long_documents
+        self.long_documents, self.document_answers = long_documents, document_answers
         self._warned = False
 
-    def score(self, documents: Sequence[str], summaries: Sequence[str]) -> list[QualsResult]:
+    def score(
+        self, documents: Sequence[str], summaries: Sequence[str], document_answers: bool | None = None
+    ) -> list[QualsResult]:
         """One result for every document and its summary, in order. A text is read once, however often it stands in a list.
+
+        document_answers: whether the documents are asked too, where that is not as `Quals` was made.
 
         Raises:
             ValueError: if the lists differ in length, or a document is empty.
@@ -133,10 +155,13 @@ class Quals:
             rows.setdefault(document, []).append(row)
         lists = [[pair for row in own for pair in kept[row]] for own in rows.values()]
         scored, truncated = score_documents(self.qagen, list(rows), lists, self.long_documents)
+        answers = [[None] * len(own) for own in lists]
+        if self.document_answers if document_answers is None else document_answers:
+            answers = ask_documents(self.qagen, list(rows), lists, self.long_documents)
 
         results: list[QualsResult | None] = [None] * len(documents)
-        for places, logprobs, document_cut in zip(rows.values(), scored, truncated, strict=True):
-            remaining = iter(logprobs)
+        for places, logprobs, said, document_cut in zip(rows.values(), scored, answers, truncated, strict=True):
+            remaining = iter(zip(logprobs, said, strict=True))
             for row in places:
                 own = list(islice(remaining, len(kept[row])))
                 results[row] = self._result(kept[row], own, document_cut, cut[summaries[row]])
@@ -217,10 +242,17 @@ class Quals:
         fields |= {"dtype": qagen.dtype, "backend": qagen.runner.platform, "version": __version__}
         return " | ".join(f"{name}:{value}" for name, value in fields.items())
 
-    def _result(self, kept: list[QAPair], logprobs: list[np.ndarray], truncated: bool, cut: bool) -> QualsResult:
+    def _result(
+        self, kept: list[QAPair], found: list[tuple[np.ndarray, DocumentAnswer | None]], truncated: bool, cut: bool
+    ) -> QualsResult:
         pairs = tuple(
-            ScoredPair(**vars(pair), document_logprobs=document, score=self._pair_score(pair, document))
-            for pair, document in zip(kept, logprobs, strict=True)
+            ScoredPair(
+                **vars(pair),
+                document_logprobs=document,
+                score=self._pair_score(pair, document),
+                **({} if said is None else said.fields()),
+            )
+            for pair, (document, said) in zip(kept, found, strict=True)
         )
         return QualsResult(float(np.mean([pair.score for pair in pairs])) if pairs else None, pairs, truncated, cut)
 

@@ -1,7 +1,8 @@
 """Seq2Seq: an encoder-decoder on its mesh, in ids. The only home of batches, their shapes, precision and compiled programs.
 
-Three things are asked of a model: `search` (diverse beam search), `sample` (top-k sampling) and `logprobs` (how likely given targets
-are). Each is a pure function of arrays below, jitted once for every shape that occurs; the shapes are few and listed here.
+Four things are asked of a model: `search` (diverse beam search), `sample` (top-k sampling), `logprobs` (how likely given targets
+are) and `continuations` (what it goes on with behind given prompts). Each is a pure function of arrays below, jitted once for every
+shape that occurs; the shapes are few and listed here.
 
 An architecture offers `init_cache`, `encode`, `memory`, `decode` and `logits`, and in its `config` its sizes and ids (models/bart.py).
 """
@@ -21,6 +22,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from quals_jax import parallel
+from quals_jax.decoding.continuation import Continuations, continue_prompts
 from quals_jax.decoding.covering import Places
 from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig, diverse_beam_search
 from quals_jax.decoding.rules import NO_RULES, Rules, as_one_event
@@ -91,8 +93,7 @@ def score_rows(
     memory = encode_memory(model, source_ids)
     config, (batch, pairs, target) = model.config, target_ids.shape
     block = min(pairs, PAIRS_AT_ONCE)
-    used = jnp.any(target_ids != config.pad_token_id, axis=(0, 2))
-    blocks = -(-jnp.max(jnp.where(used, jnp.arange(1, pairs + 1), 0)) // block)
+    blocks = blocks_of(target_ids, config.pad_token_id)
 
     def logprobs_of(logits, ids):
         return target_logprobs(as_one_event(logits, ends, config.eos_token_id), ids)
@@ -111,6 +112,46 @@ def score_rows(
 def score_ended_rows(graph, ends: tuple[int, ...], params, source_ids, target_ids) -> Float[Array, "batch pair target"]:
     """`score_rows` where more than the end of sentence ends a target."""
     return score_rows(graph, params, source_ids, target_ids, ends=ends)
+
+
+def continue_rows(
+    graph, max_length: int, ends: tuple[int, ...], forbidden: tuple[int, ...], params, source_ids: Int[Array, "batch source"],
+    prompts: Int[Array, "batch pair prompt"], *places: Array,
+) -> Continuations:  # fmt: skip
+    """What the model goes on with behind every prompt, given the row's text, which is encoded once for all of them; the prompts are
+    decoded in blocks until the last that any row has. `places`: the arrays of `Places`, for continuations that are spans of the text."""
+    block = min(prompts.shape[1], PAIRS_AT_ONCE)
+    length = prompts.shape[-1] + max_length + 1
+    model, step, decoding = _decoder(graph, params, source_ids, beam=block, length=length)
+    pad_id = model.config.pad_token_id
+
+    def go_on(number, found):
+        continued = continue_prompts(
+            step,
+            prompts=jax.lax.dynamic_slice_in_dim(prompts, number * block, block, axis=1),
+            max_length=max_length,
+            ends=ends,
+            forbidden=forbidden,
+            places=Places(*places) if places else None,
+            **decoding,
+            **ids_of(model),
+        )
+        return jax.tree.map(
+            lambda all, own: jax.lax.dynamic_update_slice_in_dim(all, own, number * block, axis=1), found, continued
+        )
+
+    shape = (*prompts.shape[:2], max_length + 1)
+    wide = jnp.float64 if jax.config.jax_enable_x64 else jnp.float32
+    none = Continuations(jnp.full(shape, pad_id, jnp.int32), jnp.zeros(shape[:2], jnp.int32), jnp.zeros(shape, wide))
+    return jax.lax.fori_loop(0, blocks_of(prompts, pad_id), go_on, none)
+
+
+def blocks_of(target_ids: Int[Array, "batch pair target"], pad_id: int) -> Int[Array, ""]:
+    """How many blocks of pairs there are until the last pair that any row has."""
+    pairs = target_ids.shape[1]
+    block = min(pairs, PAIRS_AT_ONCE)
+    used = jnp.any(target_ids != pad_id, axis=(0, 2))
+    return -(-jnp.max(jnp.where(used, jnp.arange(1, pairs + 1), 0)) // block)
 
 
 def ids_of(model) -> dict[str, int]:
@@ -227,7 +268,39 @@ class Seq2Seq:
     def logprobs(
         self, sources: Sequence[Sequence[int]], targets: Sequence[Sequence[Sequence[int]]]
     ) -> list[list[Float[np.ndarray, "target"]]]:
-        """Of every source, of each of its targets, the natural log-probability of every token.
+        """Of every source, of each of its targets, the natural log-probability of every token."""
+        ends = self.rules.ends if self.rules else ()
+        program = self._program(score_ended_rows, ends) if ends else self._program(score_rows)
+        results = [[np.zeros(0, np.float32)] * len(own) for own in targets]
+        for number, pair, logprobs in self._each_target(sources, targets, program):
+            results[number][pair] = logprobs[: len(targets[number][pair])]
+        return results
+
+    def continuations(
+        self, sources: Sequence[Sequence[int]], prompts: Sequence[Sequence[Sequence[int]]], *, max_length: int,
+        forbidden: tuple[int, ...] = (), places: Sequence | None = None,
+    ) -> list[list[tuple[list[int], Float[np.ndarray, "time"]]]]:  # fmt: skip
+        """Of every source, of each of its prompts (target ids, at least one), what the model goes on with, greedily: the ids behind the
+        prompt with the end of sentence last, and their natural log-probabilities.
+
+        max_length: without the end. forbidden: ids that none has. places: of every source (`places.answer_places`), where continuations
+        are spans of it.
+
+        Raises:
+            ValueError: if a continuation may become longer than the model has positions for.
+        """
+        self.require_room(max((len(prompt) for own in prompts for prompt in own), default=0) + max_length)
+        program = self._program(continue_rows, max_length, self.rules.ends if self.rules else (), forbidden)
+        results: list[list] = [[None] * len(own) for own in prompts]
+        for number, pair, found in self._each_target(sources, prompts, program, places):
+            length = int(found.lengths)
+            results[number][pair] = found.tokens[:length].tolist(), found.logprobs[:length]
+        return results
+
+    def _each_target(
+        self, sources: Sequence, targets: Sequence[Sequence], program: Callable, places: Sequence | None = None
+    ) -> Iterator[tuple[int, int, object]]:
+        """(source, target, what the program found of it) for all targets of all sources.
 
         Rows are sorted by shape and cut into what one device takes at a time, so that only the last chunk has empty places. What a chunk
         is depends on the sources and targets alone, not on the number of devices.
@@ -240,30 +313,33 @@ class Seq2Seq:
         lengths = [(len(sources[number]), max(map(len, own))) for number, _, own in tasks]
         cut = list(chunks_of(lengths, self.batch_size, self.config.max_positions))
         chunks = [rows for _, rows in cut]
-        ends = self.rules.ends if self.rules else ()
-        program = self._program(score_ended_rows, ends) if ends else self._program(score_rows)
 
         def run(numbers: list[int], shape):
             source, target = shape
             ids = np.full((self._rows, source), self.config.pad_token_id, np.int32)
             wanted = np.full((self._rows, PAIRS, target), self.config.pad_token_id, np.int32)
+            own_places: list = [()] * self._rows
             for place, row in self._places(chunks, numbers):
                 number, _, own = tasks[row]
                 ids[place, : len(sources[number])] = sources[number]
                 for pair, tokens in enumerate(own):
                     wanted[place, pair, : len(tokens)] = tokens
+                if places is not None:
+                    own_places[place] = places[number]
             with self._lock:
                 self._scored_tokens += sum(len(sources[tasks[row][0]]) for _, row in self._places(chunks, numbers))
                 self._scored_positions += ids.size
-            return program(self._params, *parallel.shard_rows((ids, wanted), self.mesh))
+            arrays = (ids, wanted)
+            if places is not None:
+                arrays += stacked_places(own_places, self._rows, source)
+            return program(self._params, *parallel.shard_rows(arrays, self.mesh))
 
-        results = [[np.zeros(0, np.float32)] * len(own) for own in targets]
-        for numbers, logprobs in parallel.in_batches([shape for shape, _ in cut], self.mesh.size, run):
+        for numbers, found in parallel.in_batches([shape for shape, _ in cut], self.mesh.size, run):
             for place, row in self._places(chunks, numbers):
                 number, start, own = tasks[row]
-                for offset, tokens in enumerate(own):
-                    results[number][start + offset] = logprobs[place, offset, : len(tokens)]
-        return results
+                for offset in range(len(own)):
+                    at = place, offset
+                    yield number, start + offset, jax.tree.map(lambda array, at=at: array[at], found)
 
     def require_room(self, max_length: int) -> None:
         """Raises ValueError if the model has no positions for targets of that length."""
@@ -272,7 +348,8 @@ class Seq2Seq:
 
     @property
     def padding(self) -> float:
-        """The share of padding among all source positions that `logprobs` has read so far, the empty rows of batches among it."""
+        """The share of padding among all source positions that `logprobs` and `continuations` have read so far, the empty rows of batches
+        among it."""
         return 1 - self._scored_tokens / self._scored_positions if self._scored_positions else 0.0
 
     @property

@@ -136,7 +136,10 @@ def load_quals(options):
         )  # fmt: skip
     except (ValueError, OSError) as error:
         raise UserError(error) from None
-    return Quals(qagen, options.max_pairs or None, options.summary_score, options.long_documents)
+    return Quals(
+        qagen, options.max_pairs or None, options.summary_score, options.long_documents,
+        document_answers=options.document_answers,
+    )  # fmt: skip
 
 
 def _piped(options) -> bool:
@@ -177,8 +180,9 @@ def _arguments(options, quals) -> dict:
     for name in ("document_column", "summary_column", "id_column", "encoding"):
         if getattr(options, name) is not None:
             values[name] = getattr(options, name)
-    if options.force:
-        values["force"] = True
+    for name in ("force", "document_answers"):
+        if getattr(options, name):
+            values[name] = True
     return {**values, "sizes": sizes, "signature": quals.signature, "weights": quals.qagen.fingerprint}
 
 

@@ -101,6 +101,8 @@ def parser() -> Parser:
         action="store_true",
         help="answers are spans of the summary by construction; not the paper's search",
     )
+    says = "ask the document too: every pair gets what it answers, how likely, and where that stands"
+    add("--document_answers", action="store_true", help=says)
     formats = "connector, sep or qag: how the model writes pairs, where its folder does not say"
     add("--pair_format", metavar="NAME", help=formats)
     add("--revision", metavar="REV", help="of a hub id: a branch, tag or commit")

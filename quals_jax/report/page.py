@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from quals_jax.report.overview import NONE, GroupCount, group_name, histogram, place_groups, threshold
+from quals_jax.sentences import sentence_places
 from quals_jax.spans import locate
 from quals_jax.statistics import interval_of_mean
 
@@ -49,7 +50,7 @@ def write_report(
     reference_scores: QUALS of reference summaries, sorted or not, which say from where on words are marked (`overview.threshold`).
     sentences: called with document and pairs of each of the worst `sentence_rows` rows; gives per pair start and end of the
         sentence of the document in which the pair is likeliest (`quals_jax.evidence`). A pair that has a
-        `document_sentence` already keeps it.
+        `document_sentence` already keeps it; one with a `document_answer_span` gets the sentence of that, in every row.
     notes: what must be said of the scores, at the top. outside: whether the score of a row says nothing; no words of it are marked.
 
     Raises:
@@ -90,6 +91,7 @@ def write_report(
             group_field=group_field,
             groups=place_groups(counts.groups.groups(marked)),
             has_sentences=bool(looked_up),
+            has_answers=counts.answered,
             notes=notes,
         ):
             file.write(part)
@@ -106,6 +108,7 @@ class _Counts:
     summaries_cut: int = 0
     outside: int = 0
     marked: int = 0
+    answered: bool = False  # whether the documents of any row were asked
     unasked: bool = False  # whether any row tells which of its words no question asks about
     scores: array = field(default_factory=lambda: array("d"))
     lowest: array = field(default_factory=lambda: array("d"))  # per row, the lowest of its score and its spans'
@@ -128,6 +131,7 @@ def _totals(rows: Rows, counts: _Counts, outside: Callable[[dict], bool] | None)
         counts.summaries_cut += row.get("summary_truncated", False)
         counts.groups.add(row)
         counts.unasked |= bool(row.get("unasked"))
+        counts.answered |= any("document_answer" in pair for pair in row["pairs"])
         counts.pairs.extend(pair["score"] for pair in row["pairs"])
         if row["quals"] is None:
             counts.unscored += 1
@@ -151,6 +155,7 @@ def _heads(rows, worst, marked, group_field, token_text, sentences, looked_up, c
             continue
         strange = outside is not None and outside(row)
         parts = marked_parts(row["summary"], [] if strange else row.get("spans", []), marked)
+        row = row | {"pairs": _with_answers(row)}
         if number in looked_up and row["pairs"]:
             row = row | {"pairs": _with_sentences(row, sentences)}
         marks = pair_marks(row, parts, marked)
@@ -172,6 +177,20 @@ def _heads(rows, worst, marked, group_field, token_text, sentences, looked_up, c
         }
     if waiting:
         chunks.append(_packed(waiting, texts))
+
+
+def _with_answers(row: dict) -> list[dict]:
+    """The pairs, those whose document's answer stands in the document with the sentence in which it does."""
+    places = None
+    found = []
+    for pair in row["pairs"]:
+        span = pair.get("document_answer_span")
+        if span and "document_sentence" not in pair:
+            places = sentence_places(row["document"]) if places is None else places
+            around = [place for place in places if place[0] < span[1] and span[0] < place[1]]
+            pair = pair | {"document_sentence": [around[0][0], around[-1][1]] if around else span}
+        found.append(pair)
+    return found
 
 
 def _with_sentences(row: dict, sentences: Sentences) -> list[dict]:

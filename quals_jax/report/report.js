@@ -67,13 +67,16 @@ function pairElement(pair, mark, { texts, row }, show) {
     ` ${pair.question.trim()} → `, make("em", { class: "answer" }, pair.answer.trim()), ...bars(pair, texts));
   if (mark !== null) element.dataset.mark = mark;
   if (pair.document_answer !== undefined) {
-    const says = pair.document_answer === null ? "The document gives no answer." : `The document answers: ${pair.document_answer.trim()}`;
-    element.append(make("p", { class: "soft answered" }, says));
+    const likely = pair.document_answer_logprob == null ? "" : ` (${Math.exp(pair.document_answer_logprob).toFixed(2)})`;
+    const says = pair.document_answer === null ? make("em", {}, "no answer") : make("b", {}, pair.document_answer.trim());
+    element.append(make("p", { class: "answered" }, make("span", { class: "soft" }, "summary: "), pair.answer.trim(), make("span", { class: "soft" }, "; document: "), says, likely));
   }
   if (pair.document_sentence) {
-    const [start, end] = pair.document_sentence;
-    const look = make("button", { type: "button", class: "look" }, "Likeliest in: ", [...codes(row.document).slice(start, end)].join(""));
-    look.addEventListener("click", () => show(start, true));
+    const [start, end] = pair.document_sentence, said = pair.document_answer_span;
+    const letters = codes(row.document), text = (from, to) => letters.slice(from, to).join("");
+    const look = said ? make("button", { type: "button", class: "look" }, "It answers in: ", text(start, said[0]), make("b", {}, text(...said)), text(said[1], end))
+      : make("button", { type: "button", class: "look" }, "Likeliest in: ", text(start, end));
+    look.addEventListener("click", () => show(start, true, said));
     element.append(look);
   }
   return element;
@@ -85,10 +88,20 @@ function documentElement(row) {
   const element = make("div", { class: "document", dir: "auto", tabindex: "0", role: "region", "aria-label": "Document" });
   const places = new Map(row.pairs.filter(pair => pair.document_sentence).map(pair => pair.document_sentence));
   const letters = codes(row.document);
+  const said = new Map(row.pairs.filter(pair => pair.document_answer_span).map(pair => [pair.document_answer_span.join(), pair.document_answer_span]));
+  const answers = [...said.values()].sort((a, b) => a[0] - b[0]);
   let position = 0;
   for (const [start, end] of [...places].sort((a, b) => a[0] - b[0])) {
     if (start < position) continue;
-    element.append(letters.slice(position, start).join(""), make("span", { class: "sentence", "data-start": start }, letters.slice(start, end).join("")));
+    const sentence = make("span", { class: "sentence", "data-start": start });
+    let at = start;
+    for (const [from, to] of answers.filter(([from, to]) => start <= from && to <= end)) {
+      if (from < at) continue;
+      sentence.append(letters.slice(at, from).join(""), make("b", { class: "said", "data-span": `${from},${to}` }, letters.slice(from, to).join("")));
+      at = to;
+    }
+    sentence.append(letters.slice(at, end).join(""));
+    element.append(letters.slice(position, start).join(""), sentence);
     position = end;
   }
   element.append(letters.slice(position).join(""));
@@ -98,7 +111,8 @@ function documentElement(row) {
 function bodyElement(content) {
   const { row, marks } = content;
   const text = documentElement(row);
-  const show = (start, scroll) => {
+  const show = (start, scroll, said) => {
+    for (const answer of text.querySelectorAll(".said")) answer.classList.toggle("shown", answer.dataset.span === said?.join());
     for (const sentence of text.querySelectorAll(".sentence")) {
       const shown = sentence.dataset.start === String(start);
       sentence.classList.toggle("shown", shown);
@@ -115,7 +129,7 @@ function bodyElement(content) {
     questions.append(make("details", { class: "rest" }, make("summary", {}, named), ...rest.map(element)));
   }
   if (!pairs.length) questions.append(make("p", { class: "soft" }, "No pair was kept, so there is no score."));
-  if (pairs[0]?.pair.document_sentence) show(pairs[0].pair.document_sentence[0], false);
+  if (pairs[0]?.pair.document_sentence) show(pairs[0].pair.document_sentence[0], false, pairs[0].pair.document_answer_span);
   return make("div", { class: "body" }, questions, text);
 }
 

@@ -12,7 +12,7 @@ from quals_jax.scoring.rows import Row
 # dropped, also where this run has no such field: it would be taken for this run's.
 OUTPUT_FIELDS = frozenset(
     ("id", "summary_index", "quals", "num_pairs", "truncated", "pairs", "spans", "percentile", "document", "summary")
-    + ("summary_truncated", "coverage", "unasked", "document_answer", "document_answer_logprob")
+    + ("summary_truncated", "coverage", "unasked", "document_answer", "document_answer_logprob", "document_answer_span")
 )
 LATER_FIELDS = ("summary_truncated", "coverage", "unasked")  # than the first version's, so they stand last
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import math
 from array import array
 from collections.abc import Iterable
 
@@ -50,6 +51,8 @@ class Summary:
             pair["question"],
             pair["answer"],
             pair["score"],
+            pair.get("document_answer"),
+            pair.get("document_answer_logprob"),
         )
         heapq.heappush(self._worst, entry)
         if len(self._worst) > WORST:
@@ -101,9 +104,15 @@ class Summary:
             lines.append(f"mean           {self.mean:.3f}{interval} (near 0: supported, far below: not)")
             lines += self.groups.lines() if self.groups else []
             lines += ["", "worst summaries, each with its worst question"]
-            for loss, _, id, text, question, answer, score in sorted(self._worst, reverse=True):
+            for loss, _, id, text, question, answer, score, said, logprob in sorted(self._worst, reverse=True):
                 lines.append(f"  {-loss:7.3f}  {_short(id, 28)}  {_short(text, WIDTH)}")
-                lines.append(f"  {score:7.3f}  {_short(question.strip(), 60)} -> {_short(answer.strip(), 30)}")
+                question, answer = _short(question.strip(), 60), _short(answer.strip(), 30)
+                if logprob is None:
+                    lines.append(f"  {score:7.3f}  {question} -> {answer}")
+                else:
+                    said = "no answer" if said is None else _short(said.strip(), 30)
+                    said = f"document: {said} ({math.exp(logprob):.2f})"
+                    lines.append(f"  {score:7.3f}  {question} summary: {answer}; {said}")
         if self.longer_than_document * 2 > total:
             notes = [*notes, "most summaries are longer than their documents: were the two exchanged?"]
         if total and not self.answers:

@@ -1,9 +1,12 @@
 """What score.py gives besides its rows: the mean, as one number or as JSON, groups, and a threshold. A fake score is -len(summary)."""
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fake_quals import FakeQuals
 from scipy.stats import bootstrap
 
 ROWS = [("a", "x"), ("bbb", "y"), ("cc", "x"), ("", "y"), ("dddd", None)]
@@ -106,3 +109,27 @@ def test_people_give_patterns_columns_and_encodings(run):
     for bad, told in ((("--encoding", "utf8000"), "no encoding"), (("--input", "no-*.csv"), "no file fits")):
         status, _, error = run(*flags, *bad)
         assert status == 2 and told in error
+
+
+def test_the_table_says_what_the_document_answers(run):
+    rows = [{"document": "d", "summary": summary} for summary in ("bbb", "aa")]
+    Path("i.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = {"bbb": ("Axipor Shipyards", math.log(0.984), (0, 1)), "aa": (None, math.log(0.7), None)}
+
+    class Asked(FakeQuals):
+        def _result(self, document, summary):
+            result = super()._result(document, summary)
+            names = ("document_answer", "document_answer_logprob", "document_answer_span")
+            answer = dict(zip(names, said[summary], strict=True))
+            return replace(result, pairs=tuple(replace(pair, **answer) for pair in result.pairs))
+
+    status, table, _ = run(*FLAGS, "--document_answers", quals=Asked())
+    assert status == 0
+    assert "   -3.000  who? summary: bbb; document: Axipor Shipyards (0.98)" in table.splitlines()
+    assert "   -2.000  who? summary: aa; document: no answer (0.70)" in table.splitlines()
+    written = [json.loads(line)["pairs"][0] for line in Path("o.jsonl").read_text().splitlines()]
+    assert [pair["document_answer"] for pair in written] == ["Axipor Shipyards", None]
+    assert [pair["document_answer_span"] for pair in written] == [[0, 1], None]
+    # Rows with answers and rows without are not of one run.
+    status, _, error = run(*FLAGS)
+    assert status == 2 and "document_answers" in error

@@ -414,11 +414,43 @@ def test_marked_parts_are_the_summary():
 
 def test_what_the_document_answers_is_shown_where_it_is_known(browser, tmp_path):
     (cat, monday) = ROWS[0]["pairs"]
-    pairs = [cat | {"document_answer": None}, monday | {"document_answer": " <b>Friday"}]
-    browser.open(written(tmp_path, [ROWS[0] | {"pairs": pairs}, ROWS[3]]))
+    document = "The \U0001f375 was hot. It was not <b>Friday, and a cat sat. The end."
+    start = document.index("<b>Friday")
+    told = {
+        "document_answer": "<b>Friday",
+        "document_answer_logprob": math.log(0.984),
+        "document_answer_span": [start, start + 9],
+    }
+    nothing = {"document_answer": None, "document_answer_logprob": math.log(0.7), "document_answer_span": None}
+    own = ROWS[0] | {"pairs": [cat | nothing, monday | told], "document": document}
+    asked = []
+
+    def sentences(document, pairs):
+        asked.extend(pair["question"] for pair in pairs)
+        return [(0, 14)] * len(pairs)
+
+    browser.open(written(tmp_path, [own, ROWS[3]], sentences=sentences))
+    assert asked == ["Who sat?", "What?"]  # where the document answers nothing is looked up
+    assert browser.run("document.querySelector('.worst').textContent").endswith("; document: <b>Friday")
     browser.run("Promise.all(rows.map(({row}) => open(row, true)))")
     said = "[...document.querySelectorAll('.answered')].map(line => line.textContent)"
-    assert browser.run(said) == ["The document answers: <b>Friday", "The document gives no answer."]
+    assert browser.run(said) == [
+        "summary: Monday; document: <b>Friday (0.98)",
+        "summary: cat; document: no answer (0.70)",
+    ]
+    looks = "[...document.querySelectorAll('.look')].slice(0, 2).map(line => line.textContent)"
+    assert browser.run(looks) == [
+        "It answers in: It was not <b>Friday, and a cat sat.",
+        "Likeliest in: The \U0001f375 was hot.",
+    ]
+    shown = "[...document.querySelectorAll('.document .sentence.shown')].map(line => line.textContent)[0]"
+    assert browser.run(shown) == "It was not <b>Friday, and a cat sat."
+    bold = "[...document.querySelectorAll('.document .said')].map(b => [b.textContent, getComputedStyle(b).fontWeight])"
+    assert browser.run(bold) == [["<b>Friday", "700"]]
+    browser.run("document.querySelectorAll('.look')[1].click()")
+    assert browser.run(bold) == [["<b>Friday", "400"]]
+    assert browser.run(shown) == "The \U0001f375 was hot."
+    assert "is bold" in browser.run("document.querySelector('.help').textContent")
 
 
 def test_words_that_nothing_asks_about_are_dotted(browser, tmp_path):
