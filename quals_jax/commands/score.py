@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from quals_jax.commands.errors import UserError, standard_output
-from quals_jax.commands.manners import open_streams, politely
+from quals_jax.commands.manners import TRY_AGAIN, open_streams, politely
 from quals_jax.commands.score_flags import AUTO, check, parser, shard_of
+from quals_jax.peers import Peers, watch
 from quals_jax.profiling import profiled
 from quals_jax.remote import is_url, local_name, send
 from quals_jax.scoring.blocks import Block, RowSource, read_blocks, run_blocks
@@ -26,6 +27,7 @@ from quals_jax.scoring.remote_output import bring, publish, write_json
 from quals_jax.world import ONLY_GAZETTE, OutsideWorldWarning, Strangers
 
 FILES = ("input", "documents", "summaries")
+FAILED = 1  # the status where a threshold is missed
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,9 +47,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 def score(options) -> int:
     """Reads, scores and writes block after block; then the table."""
+    shard, peers = find_shard(options)
+    status = _score(options, shard)
+    if peers and status in (0, FAILED):
+        peers.done()
+    return status
+
+
+def _score(options, shard: tuple[int, int]) -> int:
     from quals_jax.commands.runtime import prepare
 
-    shard = find_shard(options)
     options.sent_to = options.output if is_url(options.output) else None
     if options.sent_to:
         options.output = str(bring(options.sent_to, overwrite=options.overwrite))
@@ -87,8 +96,8 @@ def row_source(options) -> RowSource:
     return RowSource(**{field.name: getattr(options, field.name) for field in dataclasses.fields(RowSource)})
 
 
-def find_shard(options) -> tuple[int, int]:
-    """Which blocks are this process's, (index, count): by --shard, or as JAX's distributed runtime says where it is up.
+def find_shard(options) -> tuple[tuple[int, int], Peers | None]:
+    """Which blocks are this process's, (index, count): by --shard, or as JAX's distributed runtime says where it is up; and the others.
 
     There every process is given the same flags, so each writes to a name of its own.
     """
@@ -103,17 +112,30 @@ def find_shard(options) -> tuple[int, int]:
             raise
         except (ValueError, RuntimeError) as error:
             raise UserError(f"--distributed: {error}") from None
-    if options.shard is None and options.output and "jax" in sys.modules:
-        import jax
+    if options.shard or not options.output or "jax" not in sys.modules:
+        return shard_of(options.shard), None
+    import jax
 
-        if jax.distributed.is_initialized() and jax.process_count() > 1:
-            options.shard = f"{jax.process_index()}/{jax.process_count()}"
-            options.output = f"{options.output}.{options.shard.replace('/', '-of-')}"
-            options.report = options.report and f"{options.report}.{options.shard.replace('/', '-of-')}.html"
-            options.summary_json = (
-                options.summary_json and f"{options.summary_json}.{options.shard.replace('/', '-of-')}"
-            )
-    return shard_of(options.shard)
+    if not jax.distributed.is_initialized():
+        return (0, 1), None
+    index, count = jax.process_index(), jax.process_count()
+    try:
+        peers = watch(_left_alone, leave=options.distributed)
+    except OSError as error:
+        raise UserError(f"the other processes are not reached ({error}); use --shard I/N instead") from None
+    if count > 1:
+        options.shard = f"{index}/{count}"
+        own = options.shard.replace("/", "-of-")
+        options.output = f"{options.output}.{own}"
+        options.report = options.report and f"{options.report}.{own}.html"
+        options.summary_json = options.summary_json and f"{options.summary_json}.{own}"
+    return (index, count), peers
+
+
+def _left_alone() -> None:
+    """Another process has ended before its work was done. What is written so far stays."""
+    os.write(2, b"score.py: another process is gone; the same command goes on from there\n")
+    os._exit(TRY_AGAIN)
 
 
 def load_quals(options):
@@ -316,7 +338,7 @@ def _told(options, summary, quals, skipped: int) -> int:
         print(f"the mean is {summary.mean:.4f}, below --fail_below {options.fail_below:g}", file=sys.stderr)
     else:
         return 0
-    return 1
+    return FAILED
 
 
 def _strangers(quals) -> Strangers | None:

@@ -1,6 +1,7 @@
 """score.py among processes: asked to stop, several at once, many devices, and a damaged cache."""
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -42,7 +43,66 @@ def test_asked_to_stop_it_ends_at_the_next_block_and_goes_on(whole, command, row
     assert output.read_text().splitlines()[:28] == whole[0].read_text().splitlines()[:28]  # seven equal blocks
 
 
-def test_two_processes_take_turns_and_merge_to_the_bytes_of_one(whole, command, rows, one_device, tmp_path):
+@pytest.fixture
+def two(command, one_device):
+    """Starts score.py in two processes of a job, as Slurm would, each with its flags."""
+    started = []
+
+    def two(*each):
+        with socket.socket() as probe:
+            probe.bind(("localhost", 0))
+            port = probe.getsockname()[1]
+        job = {
+            "SLURM_JOB_ID": "1",
+            "SLURM_STEP_NODELIST": "localhost",
+            "SLURM_NTASKS": "2",
+            "JAX_COORDINATOR_PORT": str(port),
+        }
+        job |= {"SLURM_STEP_NUM_NODES": "1", "SLURM_STEP_TASKS_PER_NODE": "2"}
+        for number, flags in enumerate(each):
+            own = job | {"SLURM_PROCID": str(number), "SLURM_LOCALID": str(number)}
+            started.append(
+                subprocess.Popen(
+                    command("--distributed", *flags),
+                    env=one_device | own,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+        return started
+
+    yield two
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_two_processes_take_turns_and_merge_to_the_bytes_of_one(whole, rows, two, tmp_path):
+    output = tmp_path / "out.jsonl"
+    processes = two(*[("--input", rows, "--output", output)] * 2)
+    ends = [process.communicate(timeout=300)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], ends
+    merge([str(output), f"{output}.1-of-2", f"{output}.0-of-2"])
+    assert output.read_bytes() == whole[0].read_bytes()
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_who_is_left_alone_ends_with_one_line_and_status_75(failing, two, tmp_path):
+    os.mkfifo(tmp_path / "never.jsonl")  # an input that never comes: the other process has long to work
+    flags = [("--input", tmp_path / "never.jsonl", "--output", tmp_path / f"{number}.jsonl") for number in range(2)]
+    flags[failing] = ("--input", tmp_path / "no.jsonl", "--output", tmp_path / f"{failing}.jsonl")
+    processes = two(*flags)
+    _, error = processes[1 - failing].communicate(timeout=60)
+    assert processes[1 - failing].returncode == 75
+    assert error == "score.py: another process is gone; the same command goes on from there\n"
+    _, error = processes[failing].communicate(timeout=60)
+    assert processes[failing].returncode == 2 and error.count("\n") == 1 and "no.jsonl" in error
+
+
+def test_under_a_program_that_started_jax_s_service_each_process_finds_its_shard(
+    whole, command, rows, one_device, tmp_path
+):
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         address = f"localhost:{probe.getsockname()[1]}"
