@@ -161,11 +161,13 @@ def _dry_run(config, workdir: Path, memory: float | None) -> int:
 
 
 def _run_recipe(config, workdir: Path, terminal) -> int:
-    """ConSeq, from sampling to the table."""
+    """ConSeq, from sampling to the table, once or in rounds."""
     from quals_jax import parallel
-    from quals_jax.recipes import conseq as conseq_recipe
+    from quals_jax.recipes import conseq, online
+    from quals_jax.recipes.config import OnlineConseqConfig
 
-    table = conseq_recipe.run(config, workdir, terminal=terminal)
+    recipe = online if isinstance(config, OnlineConseqConfig) else conseq
+    table = recipe.run(config, workdir, terminal=terminal)
     if parallel.is_first_process():
         print(table)
         print(workdir / "model")

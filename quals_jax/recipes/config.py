@@ -14,6 +14,7 @@ from quals_jax.metrics import require_known
 from quals_jax.training.config import TrainConfig, check_types
 
 KINDS = ("conseq", "conseq_rouge")
+ONLINE_KIND = "conseq_online"
 SUMMARY_SCORES = ("likelihood", "beam")
 LEAST = (
     ("candidates", "samples", 1),
@@ -159,3 +160,42 @@ class ConseqConfig(TrainConfig):
             raise ValueError("candidates.rows is 0; Gazette is endless, so it must be given")
         if self.evaluation.data.split(":")[0] == "gazette" and not self.evaluation.rows:
             raise ValueError("evaluation.rows is 0; Gazette is endless, so it must be given")
+
+
+@dataclass
+class OnlineConfig:
+    """How often S- is renewed, and from how many documents."""
+
+    every: int = 50  # steps of a round
+    documents: int = 256  # read in a round; the next round reads those after them, and behind the last come the first
+
+
+@dataclass
+class OnlineConseqConfig(ConseqConfig):
+    """ConSeq that samples again as the model changes: `steps` in rounds of `online.every`."""
+
+    kind: str = ONLINE_KIND
+    steps: int = 300
+    epochs: float = 0.0
+    online: OnlineConfig = field(default_factory=OnlineConfig)
+
+    def validate(self) -> None:
+        """Raises ValueError naming the field, its value and what would be right."""
+        if self.kind != ONLINE_KIND:
+            raise ValueError(f"kind is {self.kind!r}; it must be {ONLINE_KIND!r}")
+        check_types(self)
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(ConseqConfig)}
+        ConseqConfig(**fields | {"kind": KINDS[0], "epochs": 1.0}).validate()
+        if self.epochs:
+            raise ValueError(f"epochs is {self.epochs}; it must be 0: steps and online.every say how long a round is")
+        for name, value in (
+            ("steps", self.steps),
+            ("online.every", self.online.every),
+            ("online.documents", self.online.documents),
+        ):
+            if value < 1:
+                raise ValueError(f"{name} is {value}; it must be at least 1")
+        if self.candidates.folder:
+            raise ValueError(
+                f"candidates.folder is {self.candidates.folder!r}; it must be '': no other run has these candidates"
+            )

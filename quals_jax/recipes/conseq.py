@@ -129,10 +129,6 @@ def sample_from(
 ) -> Path:  # fmt: skip
     """Writes `folder`/candidates.jsonl; its path. inputs: what else the candidates are made from, beside the settings."""
     result, sampling = folder / "candidates.jsonl", settings.sampling()
-    inputs = inputs | {
-        "samples": settings.samples, "seed": settings.seed, "block_rows": settings.block_rows,
-        "sampling": dataclasses.asdict(sampling),
-    }  # fmt: skip
 
     def make(rows: range) -> list[dict]:
         say(f"sampling: {rows.start} of {len(documents)} documents")
@@ -143,8 +139,16 @@ def sample_from(
             for row, texts in zip(own, sampled, strict=True)
         ]
 
-    steps.in_blocks(result, inputs, len(documents), make, block_rows=settings.block_rows)
+    steps.in_blocks(result, candidate_inputs(settings, inputs), len(documents), make, block_rows=settings.block_rows)
     return result
+
+
+def candidate_inputs(settings: CandidateConfig, inputs: dict) -> dict:
+    """What candidates are made from: `inputs`, and those of the settings that they depend on."""
+    return inputs | {
+        "samples": settings.samples, "seed": settings.seed, "block_rows": settings.block_rows,
+        "sampling": dataclasses.asdict(settings.sampling()),
+    }  # fmt: skip
 
 
 def score(
