@@ -25,7 +25,7 @@ from quals_jax import conseq, parallel
 from quals_jax.data import loader
 from quals_jax.data.summaries import JsonLines
 from quals_jax.data.texts import Target, Text, Tokenise
-from quals_jax.metrics import MetricSettings, load
+from quals_jax.metrics import Metric, MetricSettings, load
 from quals_jax.metrics.rouge import processes_for, rouge
 from quals_jax.qagen import QAGen
 from quals_jax.quals import Quals
@@ -79,6 +79,7 @@ def run(config: ConseqConfig, workdir: Path, *, terminal: TextIO | None = None) 
 
     # Opened now: what is wrong with them would else show after hours of sampling and training.
     evaluated_on(config)
+    further_metrics(config)
     make_quals(config)
     with likelihood.claimed(config, workdir):
         shared = Path(config.candidates.folder) if config.candidates.folder else workdir
@@ -354,14 +355,20 @@ def compare(config: ConseqConfig, workdir: Path, model: Path, say: Callable[[str
     systems = [System("MLE", config.model.initial), System(config.kind, str(model))]
     if settings.best_of:
         systems.append(System(f"MLE, best of {settings.best_of}", config.model.initial, settings.best_of))
-    asked = MetricSettings(dtype=config.scoring.dtype, batch_size=config.scoring.batch_size)
-    names, remarks = metrics_for(settings.data, settings.metrics.split())
+    metrics, remarks = further_metrics(config)
     return evaluate(
         systems, evaluated_on(config), make_quals(config), workdir / "evaluation",
         search=dataclasses.asdict(settings.search()), tokenizer=config.model.tokenizer or None,
         dtype=config.model.dtype, batch_size=settings.batch_size,
-        metrics={name: load(name, asked) for name in names}, remarks=remarks, say=say,
+        metrics=metrics, remarks=remarks, say=say,
     )  # fmt: skip
+
+
+def further_metrics(config: ConseqConfig) -> tuple[dict[str, Metric], list[str]]:
+    """The metrics that the table has beside QUALS and ROUGE, and remarks about those that it must do without."""
+    names, remarks = metrics_for(config.evaluation.data, config.evaluation.metrics.split())
+    settings = MetricSettings(dtype=config.scoring.dtype, batch_size=config.scoring.batch_size)
+    return {name: load(name, settings) for name in names}, remarks
 
 
 def evaluated_on(config: ConseqConfig) -> Documents:

@@ -54,7 +54,8 @@ def run(config: OnlineConseqConfig, workdir: Path, *, terminal: TextIO | None = 
         if terminal is not None and parallel.is_first_process():
             print(line, file=terminal, flush=True)
 
-    conseq.evaluated_on(config)  # what is wrong with it would else show after hours
+    conseq.evaluated_on(config)  # what is wrong with them would else show after hours
+    conseq.further_metrics(config)
     quals = conseq.make_quals(config)
     with likelihood.claimed(config, workdir):
         return conseq.compare(config, workdir, Rounds(config, workdir, quals, terminal, say).all(), say)

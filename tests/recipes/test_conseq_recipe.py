@@ -170,9 +170,15 @@ def test_the_folder_of_likelihood_training_is_refused(config, tmp_path):
         conseq_recipe.run(config, tmp_path)
 
 
-@pytest.mark.parametrize("field", ["scoring", "evaluation"])
-def test_what_a_late_step_needs_is_missed_before_the_first(config, tmp_path, field):
-    missing = {"scoring": {"qagen": "not/there"}, "evaluation": {"data": "jsonl:not-there.jsonl"}}[field]
+@pytest.mark.parametrize(
+    ("field", "missing"),
+    [
+        ("scoring", {"qagen": "not/there"}),
+        ("evaluation", {"data": "jsonl:not-there.jsonl"}),
+        ("evaluation", {"metrics": "factcc=not/there"}),
+    ],
+)
+def test_what_a_late_step_needs_is_missed_before_the_first(config, tmp_path, field, missing):
     other = dataclasses.replace(config, **{field: dataclasses.replace(getattr(config, field), **missing)})
     with pytest.raises(ValueError, match="not.there"):
         conseq_recipe.run(other, tmp_path)
