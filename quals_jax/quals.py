@@ -15,6 +15,7 @@ from quals_jax.coverage import coverage, unasked
 from quals_jax.document_answers import DocumentAnswer, ask_documents
 from quals_jax.inputs import check_pairs, check_texts
 from quals_jax.long_documents import LONG_DOCUMENTS, TRUNCATE, score_documents
+from quals_jax.metrics.answers import token_f1
 from quals_jax.pairs import MAX_PAIRS, QAPair, keep_pairs
 from quals_jax.qagen import QAGen
 from quals_jax.spans import spans
@@ -88,6 +89,14 @@ class QualsResult:
     def unasked(self) -> list[tuple[int, int]]:
         """Start and end of the content words of the summary that no kept pair speaks of."""
         return unasked(self.summary, self.pairs)
+
+    @property
+    def f1(self) -> float | None:
+        """How far the answers from summary and document agree, from 0 to 1 (QUALS-F1): the mean over the pairs of their token F1; an answer
+        that the document does not have agrees with none. None without pairs, or where the document was not asked."""
+        if not self.pairs or any(pair.document_answer_logprob is None for pair in self.pairs):
+            return None
+        return float(np.mean([token_f1(pair.answer, pair.document_answer or "") for pair in self.pairs]))
 
     @property
     def num_pairs(self) -> int:

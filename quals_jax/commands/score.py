@@ -160,7 +160,7 @@ def load_quals(options):
         raise UserError(error) from None
     return Quals(
         qagen, options.max_pairs or None, options.summary_score, options.long_documents,
-        document_answers=options.document_answers,
+        document_answers=options.document_answers or options.f1,
     )  # fmt: skip
 
 
@@ -202,7 +202,7 @@ def _arguments(options, quals) -> dict:
     for name in ("document_column", "summary_column", "id_column", "encoding"):
         if getattr(options, name) is not None:
             values[name] = getattr(options, name)
-    for name in ("force", "document_answers"):
+    for name in ("force", "document_answers", "f1"):
         if getattr(options, name):
             values[name] = True
     return {**values, "sizes": sizes, "signature": quals.signature, "weights": quals.qagen.fingerprint}
@@ -220,7 +220,7 @@ def _to_file(options, quals, blocks, stamps: dict, seen) -> int:
         progress.begin(_share(last))
 
         def write(block: Block, results: list) -> None:
-            written = output_rows(quals, block, results, insist=options.force)
+            written = output_rows(quals, block, results, insist=options.force, f1=options.f1)
             ledger.append([as_line(row) for row in written], block.skipped, block.fingerprint)
             progress.add(len(block.rows), sum(row["num_pairs"] for row in written), _share(block))
             unit_done()
@@ -265,7 +265,7 @@ def _to_standard_output(options, quals, blocks) -> int:
     progress = Progress(verbose=options.verbose)
 
     def write(block: Block, results: list) -> None:
-        written = output_rows(quals, block, results, insist=options.force)
+        written = output_rows(quals, block, results, insist=options.force, f1=options.f1)
         with standard_output():
             for row in written:
                 if not options.quiet:

@@ -103,6 +103,8 @@ def parser() -> Parser:
     )
     says = "ask the document too: every pair gets what it answers, how likely, and where that stands"
     add("--document_answers", action="store_true", help=says)
+    agree = "QUALS-F1 too: how far the answers from summary and document agree (with the document's answers)"
+    add("--f1", action="store_true", help=agree)
     formats = "connector, sep or qag: how the model writes pairs, where its folder does not say"
     add("--pair_format", metavar="NAME", help=formats)
     add("--revision", metavar="REV", help="of a hub id: a branch, tag or commit")

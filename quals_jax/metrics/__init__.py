@@ -23,6 +23,7 @@ ONLY_GAZETTE = "its embedded model knows only Gazette, the generated newspaper; 
 REGISTRY = {
     "quals": "quals_jax.metrics.quals:load",
     "quals-beam": "quals_jax.metrics.quals:load_beam",
+    "quals-f1": "quals_jax.metrics.quals_f1:load",
     "rouge": "quals_jax.metrics.rouge:load_mean",
     "rouge1": "quals_jax.metrics.rouge:load_1",
     "rouge2": "quals_jax.metrics.rouge:load_2",

@@ -1,13 +1,16 @@
-"""Which answers a summary is asked about: names, numbers, dates and noun phrases in it."""
+"""Which answers a summary is asked about (names, numbers, dates and noun phrases in it); and how alike two answers are."""
 
 from __future__ import annotations
 
+import string
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from quals_jax.entities import PHRASE, candidates
 
 # Texts to the answers of each, in their order, none twice.
 Extractor = Callable[[Sequence[str]], list[list[str]]]
+ARTICLES = ("a", "an", "the")
 
 
 def by_rules(texts: Sequence[str]) -> list[list[str]]:
@@ -47,3 +50,18 @@ def by_spacy(model: str) -> Extractor:
         return found
 
     return extract
+
+
+def token_f1(first: str, second: str) -> float:
+    """How alike two answers are, from 0 to 1: the F1 of their words, as for SQuAD. Two empty ones are alike, one is not."""
+    words, others = normalized(first), normalized(second)
+    if not words or not others:
+        return float(words == others)
+    common = sum((Counter(words) & Counter(others)).values())
+    return 2 * common / (len(words) + len(others))
+
+
+def normalized(answer: str) -> list[str]:
+    """The words that count: lower case, without punctuation and articles."""
+    plain = "".join(character for character in answer.lower() if character not in string.punctuation)
+    return [word for word in plain.split() if word not in ARTICLES]

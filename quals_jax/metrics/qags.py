@@ -12,8 +12,6 @@ a pipeline of spaCy for the first step.
 
 from __future__ import annotations
 
-import string
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +22,13 @@ from quals_jax import __version__
 from quals_jax.asking import encode_prompts
 from quals_jax.decoding.search_config import SearchConfig
 from quals_jax.metrics import ONLY_GAZETTE, MetricSettings, Reference, check_lists
-from quals_jax.metrics.answers import Extractor, by_rules, by_spacy
+from quals_jax.metrics.answers import Extractor, by_rules, by_spacy, normalized, token_f1
 from quals_jax.metrics.reader import NO_ANSWER, Reader
 from quals_jax.seq2seq import Seq2Seq
 from quals_jax.tokenizer import Tokenizer
 
 ASSETS = Path(__file__).parents[1] / "assets"
 GENERATOR, READER = ASSETS / "gazette_questions", ASSETS / "gazette_reader"
-ARTICLES = ("a", "an", "the")
 
 
 @dataclass(frozen=True)
@@ -192,21 +189,6 @@ def keep(questions: Sequence[Question], given: Sequence[str], config: QagsConfig
             continue
         kept[question.text] = (question, answer)
     return list(kept.values())
-
-
-def token_f1(first: str, second: str) -> float:
-    """How alike two answers are, from 0 to 1: the F1 of their words, as for SQuAD. Two empty ones are alike, one is not."""
-    words, others = normalized(first), normalized(second)
-    if not words or not others:
-        return float(words == others)
-    common = sum((Counter(words) & Counter(others)).values())
-    return 2 * common / (len(words) + len(others))
-
-
-def normalized(answer: str) -> list[str]:
-    """The words that count: lower case, without punctuation and articles."""
-    plain = "".join(character for character in answer.lower() if character not in string.punctuation)
-    return [word for word in plain.split() if word not in ARTICLES]
 
 
 def load(argument: str | None, settings: MetricSettings) -> Qags:

@@ -12,7 +12,15 @@ from quals_jax.scoring.rows import Row
 # dropped, also where this run has no such field: it would be taken for this run's.
 OUTPUT_FIELDS = frozenset(
     ("id", "summary_index", "quals", "num_pairs", "truncated", "pairs", "spans", "percentile", "document", "summary")
-    + ("summary_truncated", "coverage", "unasked", "document_answer", "document_answer_logprob", "document_answer_span")
+    + (
+        "f1",
+        "summary_truncated",
+        "coverage",
+        "unasked",
+        "document_answer",
+        "document_answer_logprob",
+        "document_answer_span",
+    )
 )
 LATER_FIELDS = ("summary_truncated", "coverage", "unasked")  # than the first version's, so they stand last
 
@@ -28,10 +36,10 @@ def carried(row: Row) -> dict:
     return {name: value for name, value in row.fields.items() if name not in OUTPUT_FIELDS}
 
 
-def output_rows(quals, block: Block, results: list, *, insist: bool = False) -> list[dict]:
+def output_rows(quals, block: Block, results: list, *, insist: bool = False, f1: bool = False) -> list[dict]:
     """The results of a block as rows of the output: the fields of the first version, the input's own, and those that came later.
 
-    insist: gives percentiles also where the model knows nothing of such texts.
+    insist: gives percentiles also where the model knows nothing of such texts. f1: gives QUALS-F1 too.
     """
     written, results = [], iter(results)
     for row in block.rows:
@@ -39,6 +47,8 @@ def output_rows(quals, block: Block, results: list, *, insist: bool = False) -> 
             result = next(results)
             values = result.to_json()
             later = {name: values.pop(name) for name in LATER_FIELDS}
+            if f1:
+                later["f1"] = result.f1
             own = {"id": row.id, "summary_index": index, **values, "spans": result.spans}
             percentile = None if result.outside and not insist else quals.percentile(result.quals)
             if percentile is not None:

@@ -24,6 +24,7 @@ class Summary:
         self.groups = Groups(group_by) if group_by else None
         self.scores, self.strangers = array("d"), strangers
         self.without_pairs = self.truncated = self.summary_truncated = self.longer_than_document = self.answers = 0
+        self.f1 = array("d")
         self._worst: list = []
         self._count = 0
 
@@ -38,6 +39,8 @@ class Summary:
             self.groups.add(row)
         self.longer_than_document += len(row["summary"]) > len(row["document"])
         self.answers += row["num_pairs"]
+        if row.get("f1") is not None:
+            self.f1.append(row["f1"])
         if row["quals"] is None:
             self.without_pairs += 1
             return
@@ -83,6 +86,7 @@ class Summary:
             "skipped": skipped,
             "signature": signature,
             "groups": self.groups.to_dict() if self.groups else {},
+            **({"f1": sum(self.f1) / len(self.f1)} if self.f1 else {}),
         }
 
     def lines(self, signature: str, *, skipped: int = 0, notes: Iterable[str] = ()) -> list[str]:
@@ -102,6 +106,9 @@ class Summary:
                 low, high = interval_of_mean(self.scores)
                 interval = f", 95% interval {low:.3f} to {high:.3f}"
             lines.append(f"mean           {self.mean:.3f}{interval} (near 0: supported, far below: not)")
+            if self.f1:
+                mean = sum(self.f1) / len(self.f1)
+                lines.append(f"QUALS-F1       {mean:.3f} (1: summary and document answer alike, 0: not)")
             lines += self.groups.lines() if self.groups else []
             lines += ["", "worst summaries, each with its worst question"]
             for loss, _, id, text, question, answer, score, said, logprob in sorted(self._worst, reverse=True):

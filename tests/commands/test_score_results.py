@@ -111,18 +111,25 @@ def test_people_give_patterns_columns_and_encodings(run):
         assert status == 2 and told in error
 
 
+SAID = {
+    "bbb": ("Axipor Shipyards", math.log(0.984), (0, 1)),
+    "aa": (None, math.log(0.7), None),
+    "the c d": ("C e", -0.1, None),
+    "": (None, None, None),
+}
+
+
+class Asked(FakeQuals):
+    def _result(self, document, summary):
+        result = super()._result(document, summary)
+        names = ("document_answer", "document_answer_logprob", "document_answer_span")
+        answer = dict(zip(names, SAID[summary], strict=True))
+        return replace(result, pairs=tuple(replace(pair, **answer) for pair in result.pairs))
+
+
 def test_the_table_says_what_the_document_answers(run):
     rows = [{"document": "d", "summary": summary} for summary in ("bbb", "aa")]
     Path("i.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    said = {"bbb": ("Axipor Shipyards", math.log(0.984), (0, 1)), "aa": (None, math.log(0.7), None)}
-
-    class Asked(FakeQuals):
-        def _result(self, document, summary):
-            result = super()._result(document, summary)
-            names = ("document_answer", "document_answer_logprob", "document_answer_span")
-            answer = dict(zip(names, said[summary], strict=True))
-            return replace(result, pairs=tuple(replace(pair, **answer) for pair in result.pairs))
-
     status, table, _ = run(*FLAGS, "--document_answers", quals=Asked())
     assert status == 0
     assert "   -3.000  who? summary: bbb; document: Axipor Shipyards (0.98)" in table.splitlines()
@@ -130,6 +137,21 @@ def test_the_table_says_what_the_document_answers(run):
     written = [json.loads(line)["pairs"][0] for line in Path("o.jsonl").read_text().splitlines()]
     assert [pair["document_answer"] for pair in written] == ["Axipor Shipyards", None]
     assert [pair["document_answer_span"] for pair in written] == [[0, 1], None]
+    assert "f1" not in json.loads(Path("o.jsonl").read_text().splitlines()[0])
     # Rows with answers and rows without are not of one run.
     status, _, error = run(*FLAGS)
     assert status == 2 and "document_answers" in error
+
+
+def test_agreement_of_the_answers(run):
+    summaries = ["bbb", "aa", "the c d", ""]
+    Path("i.jsonl").write_text(
+        "".join(json.dumps({"document": "d", "summary": text, "f1": "old"}) + "\n" for text in summaries)
+    )
+    status, table, _ = run(*FLAGS, "--f1", "--summary_json", "s.json", quals=Asked())
+    assert status == 0
+    rows = [json.loads(line) for line in Path("o.jsonl").read_text().splitlines()]
+    assert [row["f1"] for row in rows] == [0, 0, 0.5, None]  # "c d" and "c e": one word of two in common
+    assert list(rows[0])[-1] == "f1"
+    assert json.loads(Path("s.json").read_text())["f1"] == pytest.approx(0.5 / 3)
+    assert "QUALS-F1       0.167 (1: summary and document answer alike, 0: not)" in table.splitlines()

@@ -78,6 +78,11 @@ def test_metrics_of_models_give_what_their_models_give(tmp_path):
         expected = quals_jax.Quals(qagen, summary_score=summary_score)
         assert metric.score(DOCUMENTS, SUMMARIES) == [result.quals for result in expected.score(DOCUMENTS, SUMMARIES)]
         assert metric.signature == expected.signature and f"summary_score:{summary_score}" in metric.signature
+    agreement = load(f"quals-f1={model}", settings)
+    asked = quals_jax.Quals(qagen, document_answers=True).score(DOCUMENTS, SUMMARIES)
+    assert agreement.score(DOCUMENTS, SUMMARIES) == [result.f1 for result in asked]
+    assert isinstance(agreement, metrics.Metric) and agreement.signature.startswith("answers:token_f1 | model:tiny@")
+    assert metrics.note_of(agreement) == "" and load("quals-f1").note.endswith("quals-f1=MODEL")
     likelihood = load(f"likelihood={model}", settings)
     ids = [*qagen.tokenizer.encode_pieces(SUMMARIES)[1], 2]
     (alone,) = qagen.score([DOCUMENTS[1]], [[QAPair("", None, ids)]])
