@@ -17,12 +17,19 @@ COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "coll
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", choices=("embedded", "base", "large"), default=["embedded", "large"])
+    parser.add_argument(
+        "--models", nargs="+", choices=("embedded", "base", "large", "t5_large"), default=["embedded", "large"]
+    )
     parser.add_argument("--topology", default="v5e:2x2")
     parser.add_argument("--programs", nargs="+", help="of search, score, sample, train_mle, train_conseq (all)")
     parser.add_argument("--dtype", default="bfloat16")
     parser.add_argument(
         "--shard_params", action="store_true", help="train with parameters and optimizer state cut over the chips"
+    )
+    parser.add_argument("--rows", type=int, default=8, help="rows of a batch on each chip (8)")
+    parser.add_argument("--accumulate", type=int, default=1, help="parts that a training batch is cut into (1)")
+    parser.add_argument(
+        "--remat", action="store_true", help="train with every layer computed again in the backward pass"
     )
     options = parser.parse_args()
     from quals_jax.commands.runtime import pretend_tpu
@@ -34,26 +41,28 @@ def main() -> int:
     mesh, precision = topology_mesh(options.topology), Precision.of(options.dtype)
     room = CHIP_MEMORY.get(options.topology.partition(":")[0], 16 * GIB)
     print(f"{options.topology}, {mesh.size} chips, {options.dtype}; per chip")
-    print(f"{'':22}{'arguments GiB':>14}{'temporaries':>13}{'GFLOP':>10}{'GB moved':>10}{'compile s':>11}  collectives")
+    print(
+        f"{'':22}{'arguments GiB':>14}{'temporaries':>13}{'held':>8}{'GFLOP':>10}{'GB moved':>10}{'compile s':>11}  collectives"
+    )
     failed = []
     for name in options.models:
-        model = abstract_model(name, precision)
+        model = abstract_model(name, precision, remat=options.remat)
         for program in options.programs or PROGRAMS:
             began = time.perf_counter()
-            settings = {} if program in INFERENCE else {"shard_params": options.shard_params}
+            settings = {"shard_params": options.shard_params, "rows": options.rows, "accumulate": options.accumulate}
             compiled = lower_one(program, model, model, precision, None, mesh, **settings).compile()
             text, memory, cost = compiled.as_text(), compiled.memory_analysis(), compiled.cost_analysis()
             found = {kind: len(re.findall(rf" {kind}(?:-start)?\(", text)) for kind in COLLECTIVES}
             found = {kind: count for kind, count in found.items() if count}
+            # A training step writes its state over the one it was given: those bytes are counted once.
+            written = memory.output_size_in_bytes - memory.alias_size_in_bytes
+            held = memory.argument_size_in_bytes + memory.temp_size_in_bytes + written
             print(
-                f"{name:9}{program:13}{memory.argument_size_in_bytes / GIB:14.2f}{memory.temp_size_in_bytes / GIB:13.2f}"
+                f"{name:9}{program:13}{memory.argument_size_in_bytes / GIB:14.2f}{memory.temp_size_in_bytes / GIB:13.2f}{held / GIB:8.2f}"
                 f"{cost.get('flops', 0) / 1e9:10.1f}{cost.get('bytes accessed', 0) / 1e9:10.1f}{time.perf_counter() - began:11.0f}"
                 f"  {found or 'none'}",
                 flush=True,
             )
-            # A training step writes its state over the one it was given.
-            written = memory.output_size_in_bytes - memory.alias_size_in_bytes
-            held = memory.argument_size_in_bytes + memory.temp_size_in_bytes + written
             if held > room:
                 failed.append(f"{name} {program}: needs {held / GIB:.1f} GiB, a chip has {room / GIB:.0f}")
             if wide := [width for width in sorted_widths(text) if width >= model.config.vocab_size]:
@@ -67,15 +76,19 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def abstract_model(name: str, precision):
-    """A model without numbers: BART's shapes, or the embedded model's."""
+def abstract_model(name: str, precision, *, remat: bool = False):
+    """A model without numbers: BART's or T5's shapes, or the embedded model's."""
     import jax
     import jax.numpy as jnp
     from flax import nnx
     from models import SHAPES
 
     from quals_jax.models.bart import Bart, BartConfig, Buffer
+    from quals_jax.models.t5 import T5, T5Config
 
+    if name == "t5_large":
+        sizes = T5Config(32128, 1024, 64, 4096, 24, 16, dropout_rate=0.0)
+        return nnx.eval_shape(lambda: T5(sizes, rngs=nnx.Rngs(jax.random.key(0)), dtype=precision.compute, remat=remat))
     if name == "embedded":
         from quals_jax.checkpoints import load_checkpoint
         from quals_jax.qagen import EMBEDDED
@@ -88,7 +101,7 @@ def abstract_model(name: str, precision):
             shape.vocabulary, shape.width, shape.layers, shape.layers, heads, heads, 4 * shape.width, 4 * shape.width,
             dropout=0.0,
         )  # fmt: skip
-    model = nnx.eval_shape(lambda: Bart(config, rngs=nnx.Rngs(jax.random.key(0)), dtype=precision.compute))
+    model = nnx.eval_shape(lambda: Bart(config, rngs=nnx.Rngs(jax.random.key(0)), dtype=precision.compute, remat=remat))
     model.final_logits_bias = Buffer(
         jnp.zeros((config.vocab_size,), jnp.float32)
     )  # no parameter: part of a training step

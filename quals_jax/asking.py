@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quals_jax.tokenizer import BOS, EOS, Tokenizer
+from quals_jax.tokenizer import BOS, Tokenizer
 
 MARK = "[ANS]"
 
@@ -31,5 +31,5 @@ def encode_prompts(
         room = limit - len(start) - len(tail) - 1
         if room < 0:
             raise ValueError(f"an answer of {len(tail)} pieces does not fit a source of {limit}")
-        sources.append([*start, *text[:room], *tail, EOS])
+        sources.append([*start, *text[:room], *tail, tokenizer.eos_id])
     return sources

@@ -47,8 +47,8 @@ def local_mesh() -> Mesh:
     return make_mesh(jax.local_devices())
 
 
-def pad_rows(tree, multiple: int, *, fill: int = 1):
-    """The arrays with rows of `fill` (padding's id: no tokens) added until their number is a multiple."""
+def pad_rows(tree, multiple: int, *, fill: int):
+    """The arrays with rows of `fill` added until their number is a multiple."""
 
     def pad(array):
         array = np.asarray(array)
@@ -58,14 +58,12 @@ def pad_rows(tree, multiple: int, *, fill: int = 1):
     return jax.tree.map(pad, tree)
 
 
-def shard_rows(tree, mesh: Mesh, *, parts: int = 1):
-    """Host arrays as device arrays, cut along their first axis. Rows are added, of padding, until each device has
-    the same number for each of `parts`.
+def shard_rows(tree, mesh: Mesh):
+    """Host arrays as device arrays, cut along their first axis, which the number of devices must divide (`pad_rows`).
 
     With several processes every one passes the whole arrays, and puts its own rows on its own devices.
     """
     rows = NamedSharding(mesh, PartitionSpec(AXIS))
-    tree = pad_rows(tree, mesh.size * parts)
     return place(tree, jax.tree.map(lambda _: rows, tree))
 
 

@@ -53,7 +53,7 @@ def lower_one(
         mesh: devices, such as those of a topology without hardware.
         rows: on each device.
         shapes: of the texts; cut to what the model reads.
-        options: of the training steps: `shard_params`, `dropout`.
+        options: of the training steps: `shard_params`, `dropout`, `accumulate`.
     """
     build, of_qagen = PROGRAMS[name]
     model = qagen if of_qagen else summarizer
@@ -94,7 +94,8 @@ def _sample(model, precision: Precision, mesh: Mesh, rows: int, shapes: Shapes):
 
 def _train(loss_of: Callable, pairs: int) -> Callable:
     def build(
-        model, precision: Precision, mesh: Mesh, rows: int, shapes: Shapes, *, shard_params: bool = False, dropout: bool = False,
+        model, precision: Precision, mesh: Mesh, rows: int, shapes: Shapes, *,
+        shard_params: bool = False, dropout: bool = False, accumulate: int = 1,
     ):  # fmt: skip
         from quals_jax.training.config import OptimizerConfig
         from quals_jax.training.optimizer import make_optimizer
@@ -105,7 +106,9 @@ def _train(loss_of: Callable, pairs: int) -> Callable:
         optimizer = make_optimizer(OptimizerConfig(), 1000)
         state = jax.eval_shape(lambda params: new_state(params, optimizer, 0), params)
         shardings = parallel.state_shardings(state, mesh, shard_params=shard_params)
-        step = make_train_step(skeleton, loss_of(), optimizer, dropout=dropout, precision=precision)
+        step = make_train_step(
+            skeleton, loss_of(), optimizer, accumulate=accumulate, dropout=dropout, precision=precision
+        )
         part = {"source_ids": _ids(rows, shapes.train_source), "target_ids": _ids(rows, pairs, shapes.train_target)}
         return compile_train_step(step, mesh, shardings), (state, {"rows": part})
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-PAD_ID = 1
-
 
 def bucket(length: int, buckets: Sequence[int]) -> int:
     """The smallest bucket that holds `length`.
@@ -26,7 +24,7 @@ def bucket(length: int, buckets: Sequence[int]) -> int:
 
 
 def pad(
-    rows: Sequence[Sequence[int]], length: int, pad_id: int = PAD_ID
+    rows: Sequence[Sequence[int]], length: int, pad_id: int
 ) -> tuple[Int[np.ndarray, "batch length"], Int[np.ndarray, "batch"]]:
     """The rows side by side, padded on the right, and their lengths.
 
@@ -73,10 +71,10 @@ def stack(
     source: int,
     pair: int,
     target: int,
+    pad_id: int,
     with_types: bool = False,
-    pad_id: int = PAD_ID,
 ) -> dict[str, Int[np.ndarray, "..."]]:
-    """`source_ids` [rows, source] and `target_ids` [rows, pair, target]; what is missing is padding (BART's, unless its id is given). With types also
+    """`source_ids` [rows, source] and `target_ids` [rows, pair, target]; what is missing is padding. With types also
     `type_ids` and `prompt_lengths` [rows, pair].
 
     Raises:

@@ -11,7 +11,7 @@ from quals_jax import gazette
 from quals_jax.data.batching import Example, stack
 from quals_jax.data.texts import UNKNOWN
 from quals_jax.gazette import kind
-from quals_jax.tokenizer import EOS, Tokenizer
+from quals_jax.tokenizer import Tokenizer
 
 # The longest of 12,000 stories: 182, 50 and 22; of the pairs 1 in 14,000 is longer than 20 and left out. What is longer is
 # cut, as any text is that a model cannot hold. So a whole run compiles two programs.
@@ -90,9 +90,14 @@ class QagenBatches(Sequence):
                     targets.append(target)
                     prompts.append(target.index(self.tokenizer.connector_id) + 1)
                     types.append(TYPES.index(UNKNOWN))
-            examples.append(Example([*ids[: source - 1], EOS], tuple(targets), tuple(types), tuple(prompts)))
+            examples.append(
+                Example([*ids[: source - 1], self.tokenizer.eos_id], tuple(targets), tuple(types), tuple(prompts))
+            )
         pair = most + unanswered
-        return stack(examples, rows=len(stories), source=source, pair=pair, target=PAIR_TOKENS, with_types=True)
+        return stack(
+            examples, rows=len(stories), source=source, pair=pair, target=PAIR_TOKENS, pad_id=self.tokenizer.pad_id,
+            with_types=True,
+        )  # fmt: skip
 
     def _fits(self, question: gazette.Question) -> bool:
         return len(self.tokenizer.encode_pair(question.question, question.answer)) <= self.longest_pair
@@ -107,7 +112,7 @@ class QagenBatches(Sequence):
             texts.append(story.summary if generator.random() < 0.5 else listed)
         examples = []
         for ids in self.tokenizer.encode_pieces(texts):
-            ids = [*ids[: SUMMARY_TOKENS - 1], EOS]
+            ids = [*ids[: SUMMARY_TOKENS - 1], self.tokenizer.eos_id]
             spans = []
             for _ in range(SUMMARY_PAIRS):
                 length = generator.randint(*SPAN_TOKENS)
@@ -115,8 +120,9 @@ class QagenBatches(Sequence):
                 spans.append(ids[start : start + length])
             examples.append(Example(ids, tuple(spans)))
         return stack(
-            examples, rows=len(stories), source=SUMMARY_TOKENS, pair=SUMMARY_PAIRS, target=PAIR_TOKENS, with_types=True
-        )
+            examples, rows=len(stories), source=SUMMARY_TOKENS, pair=SUMMARY_PAIRS, target=PAIR_TOKENS,
+            pad_id=self.tokenizer.pad_id, with_types=True,
+        )  # fmt: skip
 
 
 class SummaryBatches(Sequence):
@@ -141,11 +147,16 @@ class SummaryBatches(Sequence):
         documents = self.tokenizer.encode_pieces([story.document for story in stories])
         references = [gazette.noisy_reference(story, self.false_share, self.false_kinds).text for story in stories]
         summaries = self.tokenizer.encode_pieces(references)
+        end = self.tokenizer.eos_id
         examples = [
-            Example([*document[: DOCUMENT_TOKENS - 1], EOS], ([*summary[: SUMMARY_TOKENS - 1], EOS],))
+            Example([*document[: DOCUMENT_TOKENS - 1], end], ([*summary[: SUMMARY_TOKENS - 1], end],))
             for document, summary in zip(documents, summaries, strict=True)
         ]
-        return {"rows": stack(examples, rows=self.rows, source=DOCUMENT_TOKENS, pair=1, target=SUMMARY_TOKENS)}
+        part = stack(
+            examples, rows=self.rows, source=DOCUMENT_TOKENS, pair=1, target=SUMMARY_TOKENS,
+            pad_id=self.tokenizer.pad_id,
+        )  # fmt: skip
+        return {"rows": part}
 
 
 def chosen_questions(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from quals_jax.data.batching import PAD_ID, Example, bucket, split_targets, stack
+from quals_jax.data.batching import Example, bucket, split_targets, stack
 from quals_jax.data.texts import Text, Tokenise
 from quals_jax.training.config import DataConfig
 
@@ -91,9 +91,7 @@ def indexed_batches(batches: Sequence[dict]):
     )
 
 
-def cut_window(
-    examples: Sequence[Example], config: DataConfig, *, together: bool = False, pad_id: int = PAD_ID
-) -> list[dict]:
+def cut_window(examples: Sequence[Example], config: DataConfig, *, pad_id: int, together: bool = False) -> list[dict]:
     """Full batches of examples of one source bucket each; the last of a kind is filled with empty rows.
 
     Within a bucket examples with many targets go together, so that few rows are padded to the largest number. Where

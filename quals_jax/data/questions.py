@@ -11,7 +11,7 @@ from quals_jax import gazette
 from quals_jax.asking import encode_prompts, joined
 from quals_jax.data.batching import Example, stack
 from quals_jax.data.texts import Target, Text
-from quals_jax.tokenizer import EOS, Tokenizer
+from quals_jax.tokenizer import Tokenizer
 
 SOURCE_TOKENS, QUESTION_TOKENS, WORDINGS = 96, 20, 4
 
@@ -71,7 +71,12 @@ class QuestionBatches(Sequence):
         sources = encode_prompts(self.tokenizer, texts, answers, limit=SOURCE_TOKENS)
         examples = []
         for source, own in zip(sources, questions, strict=True):
-            targets = [[*ids, EOS] for ids in self.tokenizer.encode_pieces(own) if len(ids) < QUESTION_TOKENS]
+            targets = [
+                [*ids, self.tokenizer.eos_id] for ids in self.tokenizer.encode_pieces(own) if len(ids) < QUESTION_TOKENS
+            ]
             examples.append(Example(source, tuple(targets)))
-        part = stack(examples, rows=self.rows, source=SOURCE_TOKENS, pair=WORDINGS, target=QUESTION_TOKENS)
+        part = stack(
+            examples, rows=self.rows, source=SOURCE_TOKENS, pair=WORDINGS, target=QUESTION_TOKENS,
+            pad_id=self.tokenizer.pad_id,
+        )  # fmt: skip
         return {"rows": part}

@@ -245,9 +245,11 @@ def train(config: ConseqConfig, workdir: Path, selected: Path, terminal: TextIO 
     first = parallel.is_first_process()
     start = Summarizer.from_pretrained(config.model.initial, config.model.tokenizer or None)
     own = Conventions(start.tokenizer.source_bos, start.forced_first_id, config.evaluation.search())
-    inputs = {
-        name: value for name, value in config.to_dict().items() if name not in FREE or (name == "steps" and value)
-    } | {"selected": steps.sha256(selected), "start": start.fingerprint, "export": config.export}
+    inputs = likelihood.settings_without(FREE, config) | {
+        "selected": steps.sha256(selected),
+        "start": start.fingerprint,
+    }
+    inputs |= {"export": config.export} | ({"steps": config.steps} if config.steps else {})
     del start
     folder = workdir / "model"
     exported = inputs | {"dtype": config.export_dtype, "search": dataclasses.asdict(own.search)}
@@ -290,7 +292,7 @@ def prepare_training(config: ConseqConfig, own: Conventions):
     model, tokenizer = likelihood.prepare_model(config)
     tokenizer.source_bos = own.source_bos
     data = dataclasses.replace(config.data, max_targets=2, pair_buckets=(2,))
-    positions = model.config.max_position_embeddings
+    positions = model.config.max_positions
     triples = Triples(
         tokenizer,
         source_limit=min(likelihood.LONGEST_SOURCE, positions, data.source_buckets[-1]),

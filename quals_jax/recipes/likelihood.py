@@ -55,6 +55,10 @@ UNCHECKED = (
     "log_every",
     "export",
     "export_dtype",
+    # How a step is laid out on the devices at hand, which may be others tomorrow.
+    "optimizer.accumulate",
+    "model.remat",
+    "model.shard_params",
 )
 
 
@@ -160,10 +164,10 @@ def require_same_settings(config: TrainConfig, workdir: Path) -> None:
     path = workdir / "config.json"
     if not path.exists():
         return
-    found = _flat(json.loads(path.read_text(encoding="utf-8-sig")))
+    found = flat(json.loads(path.read_text(encoding="utf-8-sig")))
     # A setting that came after the run began was then at its default.
-    found = _flat(json.loads(json.dumps(type(config)().to_dict()))) | found
-    for name, value in _flat(json.loads(json.dumps(config.to_dict()))).items():
+    found = flat(json.loads(json.dumps(type(config)().to_dict()))) | found
+    for name, value in flat(json.loads(json.dumps(config.to_dict()))).items():
         if name not in UNCHECKED and found.get(name) != value:
             raise ValueError(
                 f"{workdir} holds a run with {name}={found.get(name)!r}, not {value!r};"
@@ -386,8 +390,15 @@ def _connector_id(tokenizer: Tokenizer) -> int:
     )
 
 
-def _flat(values: dict, prefix: str = "") -> dict:
-    flat = {}
+def settings_without(free: Sequence[str], config: TrainConfig) -> dict:
+    """The settings by their whole names, but for those in `free`, and the parts in it."""
+    named = flat(config.to_dict()).items()
+    return {name: value for name, value in named if name not in free and name.split(".")[0] not in free}
+
+
+def flat(values: dict, prefix: str = "") -> dict:
+    """Nested settings by their whole names, such as "optimizer.accumulate"."""
+    found = {}
     for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return found

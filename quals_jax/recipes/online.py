@@ -71,7 +71,7 @@ class Rounds:
         self.documents = conseq.training_documents(config)
         start = Summarizer.from_pretrained(config.model.initial, config.model.tokenizer or None)
         self.own = Conventions(start.tokenizer.source_bos, start.forced_first_id, config.evaluation.search())
-        chosen = {name: value for name, value in config.to_dict().items() if name not in FREE}
+        chosen = likelihood.settings_without(FREE, config)
         made_from = {"documents": self.documents.fingerprint(), "start": start.fingerprint, "score": quals.signature}
         self.inputs = chosen | made_from
         self.summarizer, self.planned, self.made = None, False, 0

@@ -1,7 +1,12 @@
-"""Checkpoints of a run: the train state and the position in the data, in one; written while training goes on."""
+"""Checkpoints of a run: the train state and the position in the data, in one; written while training goes on.
+
+Nothing in them depends on how many processes and devices wrote them: every process makes all batches, so one position in the data
+is everybody's, and arrays are put together and cut anew for the devices that read them.
+"""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +17,7 @@ from jax.sharding import NamedSharding
 from quals_jax.training.state import TrainState
 
 LOSS = "validation_loss"
+ITERATOR, NOTES = "iterator", "notes"  # what stands beside the state
 
 
 class Checkpoints:
@@ -27,8 +33,9 @@ class Checkpoints:
         from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, CustomSteps, LatestN
 
         best = BestN(get_metric_fn=lambda metrics: -metrics[LOSS], n=1, keep_checkpoints_without_metrics=False)
+        self.folder = folder.absolute()
         self.manager = ocp.CheckpointManager(
-            folder.absolute(),
+            self.folder,
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=AnyPreservationPolicy([LatestN(keep), best, CustomSteps(tuple(keep_at))]),
                 best_fn=lambda metrics: metrics[LOSS],
@@ -40,17 +47,20 @@ class Checkpoints:
             item_names=("state", "data"),
         )
 
-    def save(self, state: TrainState, iterator, *, validation_loss: float | None = None) -> None:
-        """Begins to write a checkpoint; `validation_loss` if it is the lowest so far. A step is written once."""
-        import grain
+    def save(
+        self, state: TrainState, iterator, *, validation_loss: float | None = None, notes: dict | None = None
+    ) -> None:
+        """Begins to write a checkpoint; `validation_loss` if it is the lowest so far. notes: what else is to be known when a run goes on
+        from it, as JSON has it. A step is written once."""
         import orbax.checkpoint as ocp
 
         step = int(state.step)
         if step in self.manager.all_steps():
             return
+        position = {ITERATOR: iterator.get_state(), NOTES: notes or {}}
         self.manager.save(
             step,
-            args=ocp.args.Composite(state=ocp.args.StandardSave(state), data=grain.checkpoint.CheckpointSave(iterator)),
+            args=ocp.args.Composite(state=ocp.args.StandardSave(state), data=ocp.args.JsonSave(position)),
             # Without a loss of its own it is the worst, and kept only as one of the last.
             metrics={LOSS: math.inf if validation_loss is None else validation_loss},
         )
@@ -58,13 +68,12 @@ class Checkpoints:
     def restore(
         self, shapes: TrainState, shardings: TrainState, iterator=None, *, best: bool = False, step: int | None = None
     ) -> TrainState | None:
-        """The last state (or the best, or that of a step), on its devices; None if there is none. `iterator` goes on from where it was
-        then.
+        """The last state (or the best, or that of a step), on the devices of `shardings`, whichever wrote it; None if there is none.
+        `iterator` goes on from where it was then.
 
         Raises:
             ValueError: if what was saved does not fit, or there is no checkpoint of that step.
         """
-        import grain
         import orbax.checkpoint as ocp
 
         kept = sorted(self.manager.all_steps())
@@ -75,10 +84,22 @@ class Checkpoints:
         if step is None:
             return None
         wanted = jax.tree.map(abstract, shapes, shardings)
-        args = {"state": ocp.args.StandardRestore(wanted)}
         if iterator is not None:
-            args["data"] = grain.checkpoint.CheckpointRestore(iterator)
-        return self.manager.restore(step, args=ocp.args.Composite(**args))["state"]
+            iterator.set_state(self._position(step)[ITERATOR])
+        return self.manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(wanted)))["state"]
+
+    def notes(self) -> dict:
+        """What was noted with the last checkpoint."""
+        step = self.manager.latest_step()
+        return {} if step is None else self._position(step)[NOTES]
+
+    def _position(self, step: int) -> dict:
+        import orbax.checkpoint as ocp
+
+        # Of earlier versions there is a file for every process; in all of them stands the same.
+        if older := sorted((self.folder / str(step) / "data").glob("process_*-of-*.json")):
+            return {ITERATOR: json.loads(older[0].read_text(encoding="utf-8")), NOTES: {}}
+        return self.manager.restore(step, args=ocp.args.Composite(data=ocp.args.JsonRestore()))["data"]
 
     def best_step(self) -> int | None:
         """The step of the checkpoint with the lowest validation loss; without validation the last."""

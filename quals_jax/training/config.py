@@ -203,7 +203,10 @@ class TrainConfig:
         self.model.validate()
         self.optimizer.validate()
         batch, parts = self.data.batch_size, self.optimizer.accumulate
-        _require(batch % parts == 0, "data.batch_size", batch, f"a multiple of optimizer.accumulate, {parts}")
+        fitting = max(number for number in range(1, parts + 1) if batch % number == 0)
+        cure = f"optimizer.accumulate={fitting} would fit, or data.batch_size={-(-batch // parts) * parts}"
+        wanted = f"a multiple of optimizer.accumulate, {parts}: {cure}"
+        _require(batch % parts == 0, "data.batch_size", batch, wanted)
 
     def to_dict(self) -> dict:
         return dataclasses.asdict(self)

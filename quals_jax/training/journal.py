@@ -12,14 +12,22 @@ import numpy as np
 
 from quals_jax.training.losses import Sums
 
+Totals = dict[str, list[float]]  # numerator and denominator of every mean
 
-def means(sums: list[Sums]) -> dict[str, float]:
-    """Numerators and denominators of all batches added up, then divided once; a mean over nothing is left out."""
-    totals: dict[str, np.ndarray] = {}
+
+def means(sums: list[Sums], before: Totals | None = None) -> dict[str, float]:
+    """Numerators and denominators of all batches added up, to those `before`, then divided once; a mean over nothing is left out."""
+    found = add_up(sums, before or {})
+    return {name: float(total[0] / total[1]) for name, total in found.items() if total[1]}
+
+
+def add_up(sums: list[Sums], before: Totals) -> Totals:
+    """The totals `before` with those of all batches added, one after the other; waits for the device."""
+    totals = {name: np.array(pair, np.float64) for name, pair in before.items()}
     for one in jax.device_get(sums):
         for name, pair in one.items():
             totals[name] = totals.get(name, 0) + np.array(pair, np.float64)
-    return {name: float(total[0] / total[1]) for name, total in totals.items() if total[1]}
+    return {name: total.tolist() for name, total in totals.items()}
 
 
 class Journal:
@@ -33,12 +41,18 @@ class Journal:
         self.first_step = self.marked_step = 0
         self.tokens = 0
         self.sums: list[Sums] = []
+        self.before: Totals = {}
         self.shapes: set[str] = set()
 
-    def begin(self, step: int) -> None:
-        """Forgets what a stopped run wrote of steps after the one that this run goes on from."""
+    def begin(self, step: int, window: dict | None = None) -> None:
+        """Forgets what a stopped run wrote of steps after the one that this run goes on from. `window`: what that run had gathered
+        since its last line (`window` below), so that the next line is of the same steps as if it had not stopped."""
         self.first_step = self.marked_step = step
         self.started = self.marked = time.monotonic()
+        self.sums, self.before, self.tokens = [], {}, 0
+        if window:
+            self.before, self.tokens = window["totals"], window["tokens"]
+            self.marked, self.marked_step = self.started - window["seconds"], step - window["steps"]
         if self.path is None:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,6 +64,12 @@ class Journal:
                 except ValueError:
                     continue  # a line cut off by the end of the process
         self.path.write_text("".join(kept), encoding="utf-8")
+
+    def window(self, step: int) -> dict:
+        """What was gathered since the last line, for a checkpoint; waits for the device."""
+        self.before, self.sums = add_up(self.sums, self.before), []
+        seconds, steps = time.monotonic() - self.marked, step - self.marked_step
+        return {"totals": self.before, "tokens": self.tokens, "seconds": seconds, "steps": steps}
 
     def add(self, sums: Sums, tokens: int) -> None:
         self.sums.append(sums)
@@ -63,7 +83,7 @@ class Journal:
 
     def log(self, step: int, **values) -> dict[str, float]:
         """Writes the means since the last line; waits for the device."""
-        now_means = means(self.sums)
+        now_means = means(self.sums, self.before)
         now = time.monotonic()
         seconds = max(now - self.marked, 1e-9)
         row = {
@@ -77,7 +97,8 @@ class Journal:
         left = (self.steps - step) * (now - self.started) / max(step - self.first_step, 1)
         loss, speed = row.get("loss", float("nan")), row["tokens_per_second"]
         self.say(f"step {step}/{self.steps}  loss {loss:.4f}  {speed:,.0f} tokens/s  {clock(left)} left")
-        self.sums, self.tokens, self.marked, self.marked_step = [], 0, time.monotonic(), step
+        self.sums, self.before, self.tokens = [], {}, 0
+        self.marked, self.marked_step = time.monotonic(), step
         return row
 
     def write(self, row: dict) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ from quals_jax.training.memory import sizes_of
 from quals_jax.training.optimizer import make_optimizer, make_schedule
 from quals_jax.training.plan import Plan, Sample, make_plan, require_fits, table
 from quals_jax.training.state import Skeleton, TrainState, new_state, take_apart
-from quals_jax.training.step import compile_eval_step, compile_train_step, make_train_step
+from quals_jax.training.step import compile_eval_step, compile_train_step, make_train_step, place_batch
 
+WINDOW = "window"  # what the journal had gathered when a checkpoint was written
 ASK_EVERY = 10  # steps between questions to the other processes, whether one was told to stop
 
 
@@ -117,6 +119,7 @@ def train(
         plan = programs.plan(config, sample, compile_seconds=0.0)
         journal.say(table(plan))
         require_fits(plan)
+    placed = partial(place_batch, mesh=mesh, pad_id=model.config.pad_token_id)
     eval_step = None
     if evaluate and evaluation_batches:
         eval_step = compile_eval_step(programs.skeleton, evaluate, mesh, shardings, programs.precision)
@@ -131,12 +134,12 @@ def train(
         if state is None:
             state = parallel.place(new_state(params, optimizer, config.seed), shardings)
         step, lowest, saved_at = int(state.step), checkpoints.best_loss(), time.monotonic()
-        journal.begin(step)
+        journal.begin(step, checkpoints.notes().get(WINDOW))
 
         while step < end:
             batch = next(iterator)
             began = time.monotonic()
-            state, sums = train_step(state, parallel.shard_rows(batch, mesh, parts=config.optimizer.accumulate))
+            state, sums = train_step(state, placed(batch, parts=config.optimizer.accumulate))
             journal.note_shapes(shapes_of(batch), time.monotonic() - began)
             step += 1
             journal.add(sums, count_tokens(batch, model.config.pad_token_id))
@@ -149,7 +152,7 @@ def train(
             improved = None
             if eval_step and (last or (config.eval_every and step % config.eval_every == 0)):
                 require_finite(state)
-                row = evaluate_all(eval_step, state, evaluation_batches, mesh)
+                row = evaluate_all(eval_step, state, map(placed, evaluation_batches))
                 journal.write({"step": step, LOSS: row["nll"], **{f"validation/{name}": row[name] for name in row}})
                 journal.say(f"step {step}/{config.steps}  validation loss {row['nll']:.4f}")
                 if row["nll"] < lowest:
@@ -164,7 +167,7 @@ def train(
             asked = step in config.keep_at or step % config.checkpoint_every == 0
             if last or stopping or overdue or improved is not None or asked:
                 require_finite(state)
-                checkpoints.save(state, iterator, validation_loss=improved)
+                checkpoints.save(state, iterator, validation_loss=improved, notes={WINDOW: journal.window(step)})
                 saved_at = time.monotonic()
             if stopping and not last:
                 raise Stopped(step)
@@ -198,9 +201,9 @@ def load_params(
     return parallel.on_host(state.params)
 
 
-def evaluate_all(eval_step: Callable, state: TrainState, batches: Sequence[Batch], mesh: Mesh) -> dict[str, float]:
-    """Means over all the batches; waits for the device."""
-    return means([eval_step(state.params, parallel.shard_rows(batch, mesh)) for batch in batches])
+def evaluate_all(eval_step: Callable, state: TrainState, batches: Iterable[Batch]) -> dict[str, float]:
+    """Means over all the batches, which lie on the devices; waits for them."""
+    return means([eval_step(state.params, batch) for batch in batches])
 
 
 def require_finite(state: TrainState) -> None:

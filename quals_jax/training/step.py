@@ -99,6 +99,22 @@ def compile_eval_step(
     )
 
 
+def place_batch(batch: Batch, mesh: Mesh, *, pad_id: int, parts: int = 1):
+    """A batch of host arrays on the devices. Rows without tokens are added until each device has as many for each of `parts`: they
+    count for nothing, so that a batch is the same on any number of devices."""
+    multiple = mesh.size * parts
+    filled = {
+        name: {own: parallel.pad_rows(array, multiple, fill=_filling(own, pad_id)) for own, array in part.items()}
+        for name, part in batch.items()
+    }
+    return parallel.shard_rows(filled, mesh)
+
+
+def _filling(name: str, pad_id: int) -> int:
+    """What an added row of this array holds: padding's id for tokens; of an encoder's batch, that it is empty."""
+    return {"source_ids": pad_id, "target_ids": pad_id, "empty": 1}.get(name, 0)
+
+
 def _deal(array, parts: int):
     """[rows, ...] as [parts, rows / parts, ...], dealt like cards, so that every part has rows on every device."""
     rows = array.reshape(array.shape[0] // parts, parts, *array.shape[1:])

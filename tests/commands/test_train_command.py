@@ -2,8 +2,8 @@
 
 import json
 import os
+import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -184,27 +184,49 @@ def test_an_error_of_the_users_is_one_line(tokenizer, tmp_path, change, message)
     assert message in result.stderr and result.stderr.count("\n") == 1
 
 
-def test_two_processes_train_as_one_does(unbroken, tokenizer, tmp_path):
-    """The same batches and the same dropout, on two processes of one device each; both write one checkpoint."""
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        address = f"localhost:{probe.getsockname()[1]}"
-    workdir = tmp_path / "two"
+@pytest.fixture(scope="module")
+def together(tokenizer, tmp_path_factory):
+    """The same run on two processes of one device each, which write one checkpoint; the last three stay."""
+    workdir = tmp_path_factory.mktemp("runs") / "two"
+    address = free_address()
     processes = [
         subprocess.Popen(
-            command(workdir, tokenizer, f"--coordinator={address}", "--num_processes=2", f"--process_id={number}"),
+            command(
+                workdir, tokenizer, f"--coordinator={address}", "--num_processes=2", f"--process_id={number}",
+                "--config.keep=3",
+            ),
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, env=ONE_DEVICE,
         )
         for number in range(2)
     ]  # fmt: skip
     assert [process.wait(timeout=300) for process in processes] == [0, 0]
-    assert (workdir / "checkpoints" / "16").is_dir()
-    losses = [[row["loss"] for row in metrics(path) if "loss" in row] for path in (workdir, unbroken)]
-    assert len(losses[0]) == 4
-    np.testing.assert_allclose(*losses, rtol=1e-5)
-    found, wanted = (load_file(path / "model" / "model.safetensors") for path in (workdir, unbroken))
+    return workdir
+
+
+def losses_of(workdir):
+    return [row["loss"] for row in metrics(workdir) if "loss" in row]
+
+
+def test_two_processes_train_as_one_does(unbroken, together):
+    """The same batches and the same dropout."""
+    assert (together / "checkpoints" / "16").is_dir()
+    assert len(losses_of(together)) == 4
+    np.testing.assert_allclose(losses_of(together), losses_of(unbroken), rtol=1e-5)
+    found, wanted = (load_file(path / "model" / "model.safetensors") for path in (together, unbroken))
     for name in wanted:  # Adam turns a gradient that is rounding noise into a step of full length: some weights differ
         assert np.abs(found[name].astype(float) - wanted[name].astype(float)).mean() < 1e-3
+
+
+def test_one_process_goes_on_from_where_two_were(unbroken, together, tokenizer, tmp_path):
+    """As after a host was lost: the last checkpoint is of step 10, and of a machine that is no longer there."""
+    workdir = shutil.copytree(together, tmp_path / "one")
+    for later in ("15", "16"):
+        shutil.rmtree(workdir / "checkpoints" / later)
+    shutil.rmtree(workdir / "model")
+    result = run(workdir, tokenizer)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert [row["step"] for row in metrics(workdir) if "loss" in row] == [4, 8, 12, 16]
+    np.testing.assert_allclose(losses_of(workdir), losses_of(unbroken), rtol=1e-5)
 
 
 def begin(number, workdir, tokenizer, address, *changes, seconds=60):

@@ -20,7 +20,7 @@ def test_a_length_beyond_all_buckets_is_refused():
 
 
 def test_rows_are_padded_on_the_right():
-    ids, lengths = pad([[5, 6], [], [7]], 3)
+    ids, lengths = pad([[5, 6], [], [7]], 3, 1)
     assert ids.tolist() == [[5, 6, 1], [1, 1, 1], [7, 1, 1]]
     assert lengths.tolist() == [2, 0, 1]
     assert ids.dtype == np.int32
@@ -28,7 +28,7 @@ def test_rows_are_padded_on_the_right():
 
 def test_a_row_that_does_not_fit_is_named():
     with pytest.raises(ValueError, match="row 1 has 2 ids; there is room for 1"):
-        pad([[5], [5, 6]], 1)
+        pad([[5], [5, 6]], 1, 1)
 
 
 @given(st.integers(1, 40), st.integers(1, 9))
@@ -43,10 +43,10 @@ def test_targets_are_shared_out_evenly_and_none_is_lost(total, most):
 
 
 def test_stack_fills_up_with_padding():
-    part = stack([Example([5, 2], ([7, 2], [8, 9, 2]))], rows=2, source=3, pair=3, target=3)
+    part = stack([Example([5, 2], ([7, 2], [8, 9, 2]))], rows=2, source=3, pair=3, target=3, pad_id=1)
     assert part["source_ids"].tolist() == [[5, 2, 1], [1, 1, 1]]
     assert part["target_ids"].tolist() == [[[7, 2, 1], [8, 9, 2], [1, 1, 1]], [[1, 1, 1]] * 3]
     with pytest.raises(ValueError, match="example 0 has 2 targets; there is room for 1"):
-        stack([Example([5, 2], ([7, 2], [8, 9, 2]))], rows=2, source=3, pair=1, target=3)
+        stack([Example([5, 2], ([7, 2], [8, 9, 2]))], rows=2, source=3, pair=1, target=3, pad_id=1)
     with pytest.raises(ValueError, match="there are 2 examples for 1 rows"):
-        stack([Example([5], ())] * 2, rows=1, source=3, pair=1, target=3)
+        stack([Example([5], ())] * 2, rows=1, source=3, pair=1, target=3, pad_id=1)

@@ -145,7 +145,7 @@ def test_one_long_target_makes_no_others_long():
     rows = [Example([9] * 100, tuple([10 + row, 20 + pair] + [7] * 10 for pair in range(8))) for row in range(64)]
     long = [10, 20] + [7] * 132
     rows[5] = Example(rows[5].source, (long, *rows[5].targets[1:]))
-    batches = loader.cut_window(rows, ONE_LONG)
+    batches = loader.cut_window(rows, ONE_LONG, pad_id=1)
     shapes = [batch["rows"]["target_ids"].shape for batch in batches]
     assert max(map(np.prod, shapes)) <= 16_384
     assert sum(map(np.prod, shapes)) < 524_288 / 8
@@ -160,7 +160,7 @@ def test_one_long_target_makes_no_others_long():
 @given(st.lists(st.tuples(st.integers(1, 1024), st.lists(st.integers(1, 1024), max_size=12)), max_size=40))
 def test_whatever_the_lengths_both_bounds_hold_and_nothing_is_lost(lengths):
     rows = [Example([9] * source, tuple([5] * target for target in targets)) for source, targets in lengths]
-    batches = loader.cut_window(rows, ONE_LONG)
+    batches = loader.cut_window(rows, ONE_LONG, pad_id=1)
     for batch in batches:
         part = batch["rows"]
         assert part["source_ids"].size <= 8192 and part["target_ids"].size <= 16_384

@@ -68,6 +68,16 @@ def test_a_folder_of_before_a_setting_existed_goes_on(tmp_path):
         likelihood.require_same_settings(other, tmp_path)
 
 
+def test_how_a_step_is_laid_out_may_change_between_two_starts(tmp_path):
+    config = TrainConfig(data=DataConfig(train="jsonl:x"), model=ModelConfig(tokenizer="x"))
+    (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
+    config.optimizer.accumulate, config.model.remat, config.model.shard_params = 4, True, True
+    likelihood.require_same_settings(config, tmp_path)
+    config.data.batch_size = 16  # another batch is another run
+    with pytest.raises(ValueError, match="data.batch_size=8, not 16"):
+        likelihood.require_same_settings(config, tmp_path)
+
+
 def test_exported_files_have_the_mode_of_any_new_file(tmp_path):
     from quals_jax.checkpoints.modes import follow_umask
 

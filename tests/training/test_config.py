@@ -102,7 +102,10 @@ def test_parts_check_themselves(config, message):
 def test_a_batch_must_be_cut_evenly():
     config = TrainConfig(data=DataConfig(train="x", batch_size=10), model=ModelConfig(initial="x"))
     config.optimizer = dataclasses.replace(config.optimizer, accumulate=4)
-    with pytest.raises(ValueError, match=r"data.batch_size is 10; it must be a multiple of optimizer.accumulate, 4"):
+    with pytest.raises(
+        ValueError,
+        match=r"data.batch_size is 10; it must be a multiple of optimizer.accumulate, 4: optimizer.accumulate=2 would fit, or data.batch_size=12",
+    ):
         config.validate()
 
 

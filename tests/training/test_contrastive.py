@@ -16,7 +16,7 @@ from quals_jax.training.config import OptimizerConfig
 from quals_jax.training.contrastive import contrastive_training_loss
 from quals_jax.training.optimizer import make_optimizer
 from quals_jax.training.state import new_state, take_apart
-from quals_jax.training.step import compile_train_step, make_train_step
+from quals_jax.training.step import compile_train_step, make_train_step, place_batch
 
 
 def golden_batch(golden, number):
@@ -162,7 +162,7 @@ def test_many_devices_lose_what_one_loses(devices):
         compiled, values = compile_train_step(step, mesh, shardings), []
         for seed in range(3):
             batch = {"rows": random_part(seed, rows=8, pair=2)}
-            state, sums = compiled(state, parallel.shard_rows(batch, mesh))
+            state, sums = compiled(state, place_batch(batch, mesh, pad_id=1))
             values.append(float(sums["loss"][0] / sums["loss"][1]))
         return values
 

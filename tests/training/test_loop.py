@@ -133,6 +133,15 @@ def test_a_stopped_run_goes_on_to_the_same_bits(run, unbroken, tmp_path):
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+def test_rows_of_a_stopped_run_are_means_over_whole_windows(run, unbroken, tmp_path):
+    """Stopped and saved after step 7, in the midst of the row of steps 7 and 8."""
+    with pytest.raises(loop.Stopped):
+        run(tmp_path, before={6: lambda: os.kill(os.getpid(), signal.SIGTERM)})
+    run(tmp_path)
+    wanted = {row["step"]: (row["loss"], row["gradient_norm"]) for row in rows(unbroken[1]) if "loss" in row}
+    assert {row["step"]: (row["loss"], row["gradient_norm"]) for row in rows(tmp_path) if "loss" in row} == wanted
+
+
 def test_a_run_that_broke_off_goes_on_from_its_last_checkpoint(run, unbroken, tmp_path):
     def fail():
         raise OSError("the disk is gone")

@@ -15,6 +15,7 @@ from quals_jax.training.config import DataConfig, ModelConfig, TrainConfig
 from quals_jax.training.losses import likelihood_loss
 from quals_jax.training.plan import Sample, require_fits, table
 from quals_jax.training.state import new_state
+from quals_jax.training.step import place_batch
 
 SETTINGS = TrainConfig(
     steps=30, keep=2, data=DataConfig(train="x", batch_size=4, batch_tokens=64, batch_target_tokens=1024),
@@ -61,7 +62,7 @@ def test_the_largest_shape_is_compiled_and_counted(plan, programs):
 def test_the_step_is_not_compiled_again(plan, programs):
     compiled = []
     state = parallel.place(new_state(programs.params, programs.optimizer, 1), programs.shardings)
-    batch = parallel.shard_rows(LARGE, programs.mesh)
+    batch = place_batch(LARGE, programs.mesh, pad_id=1)
     jax.monitoring.register_event_duration_secs_listener(
         lambda name, seconds, **_: compiled.append(name) if "backend_compile" in name else None
     )

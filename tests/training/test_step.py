@@ -16,7 +16,7 @@ from quals_jax.training.config import OptimizerConfig
 from quals_jax.training.losses import likelihood_loss
 from quals_jax.training.optimizer import make_optimizer
 from quals_jax.training.state import new_state, take_apart
-from quals_jax.training.step import compile_train_step, make_train_step
+from quals_jax.training.step import compile_train_step, make_train_step, place_batch
 
 COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
 
@@ -35,7 +35,7 @@ class Run:
 
     def batch(self, seed, **shape):
         batch = {"rows": random_part(seed, **shape), "others": random_part(seed + 100, pair=1, **shape)}
-        return parallel.shard_rows(batch, self.mesh, parts=self.parts)
+        return place_batch(batch, self.mesh, pad_id=1, parts=self.parts)
 
     def losses(self, steps=4, **shape):
         values = []
@@ -69,13 +69,23 @@ def test_rows_that_eight_does_not_divide_are_filled_up():
     )
 
 
+def test_added_rows_are_padding_of_the_model_s_own_and_lie_on_every_device():
+    """Of a T5 padding is 0, and 1 the end of sentence, which would be learnt; of an encoder's batch `empty` says it."""
+    part = {name: np.full((3, 2), 7) for name in ("source_ids", "target_ids", "type_ids")} | {"empty": np.zeros(3, int)}
+    placed = place_batch({"rows": part}, parallel.make_mesh(), pad_id=0, parts=2)["rows"]
+    assert {array.shape[0] for array in placed.values()} == {16}
+    assert not placed["source_ids"][3:].any() and not placed["target_ids"][3:].any() and placed["empty"][3:].all()
+    assert len(placed["source_ids"].addressable_shards) == 8
+    assert (place_batch({"rows": part}, parallel.make_mesh(), pad_id=5)["rows"]["target_ids"][3:] == 5).all()
+
+
 def test_accumulated_gradients_are_those_of_the_whole_batch(alone):
     np.testing.assert_allclose(Run(tiny_bart(), accumulate=4).losses(rows=8), alone, rtol=1e-5)
 
 
 def collectives(run):
     """The elements that each kind of collective of the compiled step brings together, in all."""
-    batch = parallel.shard_rows({"rows": random_part(0, rows=8)}, run.mesh)
+    batch = place_batch({"rows": random_part(0, rows=8)}, run.mesh, pad_id=1)
     text = run.step.lower(run.state, batch).compile().as_text()
     found = {}
     for name in COLLECTIVES:

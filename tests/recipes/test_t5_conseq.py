@@ -1,0 +1,48 @@
+"""The ConSeq recipe from a tiny T5: its padding is 0 and its end of sentence 1, a BART's padding."""
+
+import json
+
+import numpy as np
+from tiny_qagen import make_tiny_qagen
+from tiny_t5 import make_tiny_t5
+
+from quals_jax.data.loader import evaluation_batches
+from quals_jax.recipes import conseq as conseq_recipe
+from quals_jax.recipes import steps
+from quals_jax.recipes.config import CandidateConfig, ConseqConfig, EvaluationConfig, ScoringConfig, SelectionConfig
+from quals_jax.summarizer import Conventions, Summarizer
+from quals_jax.training.config import DataConfig, ModelConfig, OptimizerConfig
+
+
+def test_it_is_sampled_from_trained_and_evaluated(tmp_path):
+    rows = tmp_path / "rows.jsonl"
+    texts = [{"document": f"the mayor spoke to {name}", "summary": f"a {name}"} for name in ("bridge", "mayor", "a")]
+    rows.write_text("".join(json.dumps(row) + "\n" for row in texts))
+    initial, qagen = make_tiny_t5(tmp_path / "t5", kind="none"), make_tiny_qagen(tmp_path / "qagen")
+    config = ConseqConfig(
+        seed=3, epochs=3.0, checkpoint_minutes=0, checkpoint_every=100, log_every=1,
+        data=DataConfig(train=f"jsonl:{rows}", batch_size=2, source_buckets=(64,), target_buckets=(64,)),
+        model=ModelConfig(initial=str(initial), dropout=0.0),
+        optimizer=OptimizerConfig(learning_rate=1e-2),
+        candidates=CandidateConfig(samples=2, k=20, min_length=2, max_length=6, batch_size=1, block_rows=4),
+        scoring=ScoringConfig(qagen=str(qagen), beams=20, min_length=2, max_length=12, batch_size=1),
+        selection=SelectionConfig(candidate_ratio=1.0, reference_ratio=1.0),
+        evaluation=EvaluationConfig(data=f"jsonl:{rows}", rows=1, beams=2, min_length=2, max_length=6, batch_size=1),
+    )  # fmt: skip
+    assert "conseq" in conseq_recipe.run(config, tmp_path / "run")
+    selected = list(steps.read_rows(tmp_path / "run" / "selected.jsonl"))
+    assert len(selected) == 3
+    losses = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert losses[-1]["likelihood/positive"] < losses[0]["likelihood/positive"]
+
+    _, tokenizer, triples, data = conseq_recipe.prepare_training(config, Conventions())
+    (batch, other) = evaluation_batches(
+        [conseq_recipe.Text(row["document"], tuple(map(conseq_recipe.Target, row["summaries"]))) for row in selected],
+        triples, data,
+    )  # fmt: skip
+    ids = np.concatenate([part["rows"]["target_ids"] for part in (batch, other)]).reshape(8, 64)
+    assert tokenizer.pad_id == 0 and (ids[:6] == 1).sum(axis=1).tolist() == [1] * 6  # every target ends once
+    assert not ids[6:].any()  # the row that only fills the batch
+
+    trained = Summarizer.from_pretrained(tmp_path / "run" / "model")
+    assert type(trained.config).__name__ == "T5Config" and trained.summarize(["the mayor spoke to a"])[0]
