@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+TRY_AGAIN = 75  # the exit status where another process is gone, or never came
+
 
 class UserError(Exception):
     """A mistake of the user's, or of what the user was given; the message is one line that names the place and the cure."""

@@ -49,7 +49,7 @@ def run(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("quals_jax.commands.runtime.prepare", lambda verbose: None)
 
     def run(*flags, stdin=b"", quals=None):
-        monkeypatch.setattr(score, "load_quals", lambda options: quals or FakeQuals())
+        monkeypatch.setattr("quals_jax.scoring.run.load_quals", lambda job: quals or FakeQuals())
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         try:
             status = score.main(list(map(str, flags)))

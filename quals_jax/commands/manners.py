@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 
 from quals_jax.commands.errors import UserError, close_standard_output, fail, out_of_memory
+from quals_jax.errors import TRY_AGAIN
 from quals_jax.remote import RemoteError
 
 INTERRUPTED = 128 + signal.SIGINT
-TRY_AGAIN = 75  # another process is gone, or never came
 GRACE_SECONDS = 1.0  # for an orderly end after Ctrl-C
 GOES_ON = "; the same command goes on from there"
 # Packages that scoring does without, and the extra of this package that brings each.

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from quals_jax.commands.errors import Parser, UserError
 from quals_jax.remote import RemoteError, is_url, reach
+from quals_jax.scoring.job import AUTO
 from quals_jax.scoring.ledger import ENDINGS, refuse_special
+from quals_jax.scoring.shards import shard_of
 
 BLOCK_ROWS = 256
-AUTO = "auto"
 # The least and the most that is taken.
 LIMITS = {
     "num_beams": (1, 1000),
@@ -101,9 +102,9 @@ def parser() -> Parser:
         action="store_true",
         help="answers are spans of the summary by construction; not the paper's search",
     )
-    says = "ask the document too: every pair gets what it answers, how likely, and where that stands"
+    says = "ask the document too: what it answers to every question, how likely, and where"
     add("--document_answers", action="store_true", help=says)
-    agree = "QUALS-F1 too: how far the answers from summary and document agree (with the document's answers)"
+    agree = "QUALS-F1 too: how far these answers agree with the summary's"
     add("--f1", action="store_true", help=agree)
     formats = "connector, sep or qag: how the model writes pairs, where its folder does not say"
     add("--pair_format", metavar="NAME", help=formats)
@@ -253,13 +254,3 @@ def _same(one: str, other: str) -> bool:
     if os.path.exists(one) and os.path.exists(other):
         return os.path.samefile(one, other)
     return os.path.realpath(one) == os.path.realpath(other)
-
-
-def shard_of(text: str | None) -> tuple[int, int]:
-    """(index, count) of `I/N`; (0, 1) without."""
-    if text is None:
-        return 0, 1
-    index, _, count = text.partition("/")
-    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
-        raise UserError(f"--shard is {text!r}; it must be I/N with I from 0 to N - 1, such as 0/4")
-    return int(index), int(count)

@@ -5,16 +5,18 @@ import json
 import jax
 import pytest
 
-from quals_jax.commands import check, evaluate, prefer, rerank, score
+from quals_jax.commands import check, evaluate, prefer, rerank
 from quals_jax.commands.errors import UserError
+from quals_jax.commands.score import job_of
 from quals_jax.commands.score_flags import parser
 from quals_jax.qagen import EMBEDDED
+from quals_jax.scoring.metric import load_quals
 
 pytestmark = pytest.mark.skipif(jax.default_backend() != "cpu", reason="of machines without a GPU")
 
 
 def score_rows(arguments):
-    score.load_quals(parser().parse_args(arguments))
+    load_quals(job_of(parser().parse_args(arguments)))
 
 
 COMMANDS = {

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from quals_jax.commands.errors import UserError
-from quals_jax.commands.score import row_source
-from quals_jax.commands.score_flags import check, parser, shard_of
+from quals_jax.commands.score import job_of
+from quals_jax.commands.score_flags import check, parser
 from quals_jax.scoring.blocks import read_blocks
+from quals_jax.scoring.shards import shard_of
 from quals_jax.scoring.table import Summary
 
 ROOT = Path(__file__).parent.parent.parent
@@ -122,9 +123,7 @@ def test_shards_share_out_the_blocks(rows):
     found = []
     for index in range(3):
         options = _options("--input", str(rows), "--output", "o", "--block_rows", "4", "--shard", f"{index}/3")
-        found += [
-            (number, [row.id for row in block]) for number, block, _ in read_blocks(row_source(options), (index, 3))
-        ]
+        found += [(number, [row.id for row in block]) for number, block, _ in read_blocks(job_of(options), (index, 3))]
     assert sorted(number for number, _ in found) == list(range(8))
     assert sorted(id for _, ids in found for id in ids) == sorted(f"r{number}" for number in range(30))
     assert shard_of("3/8") == (3, 8)
@@ -133,7 +132,7 @@ def test_shards_share_out_the_blocks(rows):
 def test_shards_of_a_changed_input_have_another_hash(rows, tmp_path):
     def seen(path, index):
         options, whole = _options("--input", str(path), "--output", "o", "--block_rows", "4"), hashlib.sha256()
-        list(read_blocks(row_source(options), (index, 3), whole))
+        list(read_blocks(job_of(options), (index, 3), whole))
         return whole.hexdigest()
 
     before = seen(rows, 0)
@@ -147,10 +146,10 @@ def test_shards_of_a_changed_input_have_another_hash(rows, tmp_path):
 def test_skipping_bad_rows_and_stopping_at_them(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"document": "d", "summary": "s"}\n{"document": ""}\n{"document": "e", "summary": "t"}\n')
-    ((_, block, messages),) = read_blocks(row_source(_options("--input", str(path), "--on_error", "skip")))
+    ((_, block, messages),) = read_blocks(job_of(_options("--input", str(path), "--on_error", "skip")))
     assert [row.number for row in block] == [0, 2] and len(messages) == 1 and "line 2" in messages[0]
     with pytest.raises(UserError, match="line 2"):
-        list(read_blocks(row_source(_options("--input", str(path)))))
+        list(read_blocks(job_of(_options("--input", str(path)))))
 
 
 def test_the_table_counts_what_it_should():

@@ -135,7 +135,7 @@ def test_the_files_of_a_run_are_no_input(run):
 
 
 def test_closed_standard_streams(run, monkeypatch):
-    monkeypatch.setattr(score, "load_quals", lambda options: FakeQuals())
+    monkeypatch.setattr("quals_jax.scoring.run.load_quals", lambda job: FakeQuals())
     monkeypatch.setattr("sys.stdin", None)
     monkeypatch.setattr("sys.stdout", None)
     with pytest.raises(SystemExit) as end:

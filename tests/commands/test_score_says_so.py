@@ -99,12 +99,12 @@ def test_what_a_loading_model_says_is_in_the_table(run, monkeypatch, capsys):  #
 
     Path("i.jsonl").write_bytes(lines("a"))
 
-    def load(options):
+    def load(job):
         warnings.warn("m: every tensor's name begins with 'module.'; it is left out", stacklevel=2)
         return FakeQuals()
 
     run(*FLAGS)
-    monkeypatch.setattr(score, "load_quals", load)
+    monkeypatch.setattr("quals_jax.scoring.run.load_quals", load)
     assert score.main([*map(str, FLAGS)]) == 0
     assert "note: m: every tensor's name begins with 'module.'" in capsys.readouterr().out
 

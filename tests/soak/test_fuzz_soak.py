@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from tiny_qagen import make_tiny_qagen
 
 from quals_jax.commands import score
+from quals_jax.scoring.job import ScoreJob
+from quals_jax.scoring.metric import load_quals
 
 CASES = 400
 ended = Counter()
@@ -95,8 +97,7 @@ FLAGS = st.fixed_dictionaries(
 @pytest.fixture(scope="module")
 def quals(tmp_path_factory):
     model = make_tiny_qagen(tmp_path_factory.mktemp("tiny"))
-    options = score.parser().parse_args(["--model", str(model), "--num_beams", "16", "--batch_size", "1"])
-    return score.load_quals(options)
+    return load_quals(ScoreJob(model=str(model), num_beams=16, batch_size=1))
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +126,7 @@ def run(quals, tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("quals_jax.commands.runtime.prepare", lambda verbose: None)
-        patch.setattr(score, "load_quals", lambda options: quals)
+        patch.setattr("quals_jax.scoring.run.load_quals", lambda job: quals)
         yield run
 
 
