@@ -110,6 +110,11 @@ class Tokenizer:
             return self.size - 1
         return self.size if self.exact else None
 
+    @property
+    def mask_id(self) -> int | None:
+        """The id of `<mask>`, if there is one."""
+        return self._vocabulary.get(MASK)
+
     def encode_pieces(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of the texts alone: no special tokens, not cut.
 

@@ -15,5 +15,6 @@ COMMANDS = {
     "programs": "write every program as StableHLO text, lowered for the CPU, GPUs or TPUs",
     "rerank": "of several summaries of a document, pick the one with the best QUALS",
     "gazette": "print stories of the embedded newspaper, or write rows for score.py",
+    "train_tokenizer": "learn a byte-level BPE from texts",
     "gazette_tokenizer": "write Gazette's tokenizer",
 }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from quals_jax.gazette import all_kinds, names
 from quals_jax.gazette.template import Template
-from quals_jax.tokenizer import CONNECTOR, SPECIAL_TOKENS, Tokenizer
+from quals_jax.tokenizer import Tokenizer
+from quals_jax.tokenizer_training import train_bpe
 
 VOCABULARY = 2560
 POSITIONS = 512  # of the embedded models
@@ -46,26 +46,7 @@ def _forms(text: str) -> tuple[str, ...]:
 
 def build(vocabulary: int = VOCABULARY) -> Tokenizer:
     """The tokenizer; the connector is its last entry, and no text is ever cut into it."""
-    from tokenizers import Tokenizer as Pieces
-    from tokenizers import models, pre_tokenizers, trainers
-
-    learner = Pieces(models.BPE())
-    learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    learner.train_from_iterator(
-        corpus(),
-        trainers.BpeTrainer(
-            vocab_size=vocabulary - 1,
-            special_tokens=list(SPECIAL_TOKENS),
-            initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-            show_progress=False,
-        ),
-    )
-    learned = json.loads(learner.to_str())["model"]
-    entries = dict(learned["vocab"])
-    connector_id = len(entries)
-    entries["Ġ" + CONNECTOR.strip()] = connector_id
-    merges = [tuple(merge) for merge in learned["merges"]]
-    return Tokenizer(entries, merges, connector_id=connector_id, max_source_tokens=POSITIONS - 1)
+    return train_bpe(corpus(), vocabulary, positions=POSITIONS)
 
 
 def save(folder: Path) -> int:

@@ -34,7 +34,8 @@ def training_batches(texts: Sequence[Text], tokenise: Tokenise, config: DataConf
 
     def cut(window: list[Text], generator: np.random.Generator) -> list:
         nonlocal empty
-        batches = cut_window(tokenise(window), config, together=tokenise.together, pad_id=tokenise.pad_id)
+        examples = tokenise(window, generator) if tokenise.noisy else tokenise(window)
+        batches = cut_window(examples, config, together=tokenise.together, pad_id=tokenise.pad_id)
         empty = 0 if batches else empty + 1
         if empty > -(-len(texts) // texts_at_once):
             raise ValueError(NOTHING_FITS.format(texts=len(texts), tokens=config.target_buckets[-1]))
@@ -116,7 +117,8 @@ def cut_window(examples: Sequence[Example], config: DataConfig, *, pad_id: int, 
             size = batch_rows(source, config, _pair(group[start], config) * _target(group[start], config))
             chosen = group[start : start + size]
             pair, target = max(_pair(row, config) for row in chosen), max(_target(row, config) for row in chosen)
-            batches.append({"rows": stack(chosen, rows=size, source=source, pair=pair, target=target, pad_id=pad_id)})
+            shape = {"rows": size, "source": source, "pair": pair, "target": target}
+            batches.append({"rows": stack(chosen, **shape, with_types=bool(config.borrowed), pad_id=pad_id)})
             start += size
     return batches
 

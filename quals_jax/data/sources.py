@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from quals_jax.data.hub_sets import hub_set
+from quals_jax.data.lines import lines
 from quals_jax.data.pairs import json_rows, newsqa, question_lines, squad
 from quals_jax.data.summaries import JsonLines, PreparedSet, parallel_text
-from quals_jax.data.texts import Joined, Text, by_source
+from quals_jax.data.texts import First, Joined, Text, by_source
 
 GAZETTE = "gazette"
 FORMS = (
-    "squad:FILE, newsqa:FILE#SPLIT, hf:NAME_OR_FOLDER#SPLIT, tfds:NAME#SPLIT, jsonl:FILE, text:SOURCES,TARGETS or"
+    "squad:FILE, newsqa:FILE#SPLIT, hf:NAME_OR_FOLDER#SPLIT, tfds:NAME#SPLIT, jsonl:FILE, lines:FILE, text:SOURCES,TARGETS or"
     " gazette:SPLIT"
 )
 # Blanks inside of a path are part of it: the next source begins with its form.
-BETWEEN = re.compile(r"\s+(?=(?:squad|newsqa|hf|tfds|jsonl|text|gazette):)")
+BETWEEN = re.compile(r"\s+(?=(?:squad|newsqa|hf|tfds|jsonl|lines|text|gazette):)")
 
 
 def open_sources(
@@ -49,7 +51,11 @@ def open_source(word: str, *, folder: str = "", clean: str = "reference", unansw
     form, _, place = word.partition(":")
     path, _, split = place.rpartition("#") if "#" in place else (place, "", "")
     if place and form == "squad":
+        if split.isdecimal() and not Path(place).exists():
+            return First(squad(path, unanswerable=unanswerable), int(split))
         return squad(place, unanswerable=unanswerable)
+    if place and form == "lines":
+        return lines(place)
     if place and form == "newsqa":
         return newsqa(path, split or "train")
     if place and form == "hf":

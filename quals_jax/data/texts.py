@@ -19,12 +19,14 @@ UNKNOWN = "unknown"  # the answer to what a text does not tell; never literally 
 class Target:
     """What is to be written about a text: a summary, or (with an `answer`) a question and its answer.
 
-    `end` is where the answer ends in the text: a pair whose answer was cut off with the text's end is of no use.
+    `end` is where the answer ends in the text: a pair whose answer was cut off with the text's end is of no use. `given`: the question is
+    not learnt, its answer alone.
     """
 
     text: str
     answer: str | None = None
     end: int | None = None
+    given: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Tokenise:
     """
 
     together = False  # whether the targets of a text must stay in one row of a batch
+    noisy = False  # whether what is made of a text is drawn anew each time, from a generator
 
     def __init__(
         self, tokenizer, *, source_limit: int, target_limit: int, collapse: bool = False, codec: PairCodec | None = None
@@ -87,18 +90,25 @@ class Tokenise:
         cut = len(pieces) > room
         # fairseq: an answer is there if it ends before the last character of what the pieces that are left decode to.
         characters = len(self.tokenizer.decode(pieces[:room])) - len(self.tokenizer.prefix) if cut else len(text.source)
-        kept = tuple(
-            ids
+        both = [
+            (target, ids)
             for target, ids in zip(text.targets, targets, strict=True)
             if ids is not None and (target.end is None or target.end < characters)
-        )
+        ]
+        kept = tuple(ids for _, ids in both)
+        prompts = tuple(self._question_length(ids) if target.given else 0 for target, ids in both)
         self.counts["texts"] += 1
         self.counts["texts_cut"] += cut
         self.counts["targets"] += len(kept)
         if text.unanswered:
             self.counts["questions_unanswered"] += text.unanswered
         self.counts["targets_dropped"] += len(targets) - len(kept)
-        return Example([*start, *pieces[:room], self.tokenizer.eos_id], kept)
+        source = [*start, *pieces[:room], self.tokenizer.eos_id]
+        return Example(source, kept, prompts=prompts if any(prompts) else ())
+
+    def _question_length(self, ids: list[int]) -> int:
+        """Tokens up to the answer."""
+        return ids.index(self.codec.separator_id if self.codec else self.tokenizer.connector_id) + 1
 
 
 def collapsed(text: Text) -> Text:
@@ -109,7 +119,8 @@ def collapsed(text: Text) -> Text:
 
     def target(own: Target) -> Target:
         answer = None if own.answer is None else shorter(own.answer)
-        return Target(shorter(own.text), answer, None if own.end is None else len(shorter(text.source[: own.end])))
+        end = None if own.end is None else len(shorter(text.source[: own.end]))
+        return Target(shorter(own.text), answer, end, own.given)
 
     return Text(shorter(text.source), tuple(map(target, text.targets)), text.unanswered)
 
@@ -120,6 +131,7 @@ def fingerprint(texts: Sequence[Text]) -> str:
     for index in range(len(texts)):
         text = texts[index]
         fields = [text.source, *(str(field) for own in text.targets for field in (own.text, own.answer, own.end))]
+        fields += ["given"] * any(own.given for own in text.targets)
         digest.update("\0".join([*fields, ""]).encode("utf-8", "surrogatepass") + b"\n")
     return digest.hexdigest()
 

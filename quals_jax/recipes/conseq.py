@@ -47,7 +47,7 @@ FREE = ("candidates", "scoring", "selection", "evaluation", *likelihood.UNCHECKE
 class Triples(Tokenise):
     """Examples whose two targets are S+ and S-. A row of which one is too long is left out, and counted."""
 
-    together = True
+    together, noisy = True, False
 
     def __init__(self, tokenizer: Tokenizer, *, forced_first_id: int | None = None, **limits):
         super().__init__(tokenizer, **limits)

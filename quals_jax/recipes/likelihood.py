@@ -21,8 +21,11 @@ from quals_jax.checkpoints import huggingface
 from quals_jax.checkpoints.bert import export_bert, save_bert
 from quals_jax.data import gazette as gazette_data
 from quals_jax.data import loader, sources
+from quals_jax.data.infilling import Infilling
+from quals_jax.data.lines import Blocks
 from quals_jax.data.questions import AnswerConditioned, QuestionBatches
-from quals_jax.data.texts import First, Text, Tokenise, fingerprint
+from quals_jax.data.texts import UNKNOWN, First, Text, Tokenise, fingerprint
+from quals_jax.data.unanswered import WithUnanswered
 from quals_jax.models.bart import Bart, BartConfig
 from quals_jax.models.bert import Bert, BertConfig
 from quals_jax.models.t5 import T5Config
@@ -110,7 +113,9 @@ def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None, m
         if data.counts:
             journal.write({"step": config.steps, **data.counts})
             journal.say("  ".join(f"{name} {count:,}" for name, count in data.counts.items()))
-        return export(params, model, tokenizer, workdir / "model", dtype=config.export_dtype)
+        return export(
+            params, model, tokenizer, workdir / "model", dtype=config.export_dtype, unknown=_unknown_of(config)
+        )
 
 
 def plan(config: TrainConfig, *, limit: int | None = None) -> Plan:
@@ -156,7 +161,7 @@ def export_now(config: TrainConfig, workdir: Path, step: int | None = None) -> P
     require_same_settings(config, workdir)
     model, tokenizer = prepare_model(config)
     params = load_params(config, workdir, model=model, step=step)
-    return export(params, model, tokenizer, workdir / "model", dtype=config.export_dtype)
+    return export(params, model, tokenizer, workdir / "model", dtype=config.export_dtype, unknown=_unknown_of(config))
 
 
 def require_same_settings(config: TrainConfig, workdir: Path) -> None:
@@ -282,27 +287,36 @@ def prepare_data(config: TrainConfig, sizes: BartConfig | BertConfig, tokenizer:
     separated = codec is not None and codec.separator_id is not None
     evaluate = answer_sums(codec.separator_id, ("answer",)) if separated else likelihood_sums
     limits = {
-        "codec": codec,
         "source_limit": min(LONGEST_SOURCE, sizes.max_positions, data.source_buckets[-1]),
         "target_limit": min(data.max_target_tokens, sizes.max_positions, data.target_buckets[-1]),
-        "collapse": data.collapse_spaces,
     }
-    tokenise = Tokenise(tokenizer, **limits)
+
+    def maker():
+        if config.kind == "infilling":
+            noise = {"share": data.infill_share, "mean_length": data.infill_length, "shuffle": data.shuffle_sentences}
+            return Infilling(tokenizer, **limits, **noise)
+        return Tokenise(tokenizer, codec=codec, collapse=data.collapse_spaces, **limits)
+
+    tokenise = maker()
     texts = _texts(config, data.train)
+    if data.borrowed:
+        if not separated:
+            raise ValueError("data.borrowed needs a pair format with one token between question and answer")
+        texts = WithUnanswered(texts, data.borrowed, seed=seed)
     training = loader.training_batches(texts, tokenise, data, seed=seed)
 
     def sample() -> Sample:
-        batches, count = loader.batches_of_sample(texts, Tokenise(tokenizer, **limits), data, SAMPLE_TEXTS)
+        batches, count = loader.batches_of_sample(texts, maker(), data, SAMPLE_TEXTS)
         return Sample(batches, count, len(texts))
 
     held_out = []
     if data.validation:
         held = _texts(config, data.validation)
         held = First(held, data.validation_rows or len(held))
-        held_out = loader.evaluation_batches(held, Tokenise(tokenizer, **limits), data)
+        held_out = loader.evaluation_batches(held, maker(), data)
 
     def count_steps(epochs: float) -> int:
-        return loader.count_steps(texts, Tokenise(tokenizer, **limits), data, epochs)
+        return loader.count_steps(texts, maker(), data, epochs)
 
     return Data(training, evaluate, held_out, tokenise.counts, sample, count_steps, lambda: fingerprint(texts))
 
@@ -318,6 +332,8 @@ def _first(training) -> Sample:
 def _texts(config: TrainConfig, words: str) -> Sequence[Text]:
     data = config.data
     texts = sources.open_sources(words, folder=data.folder, clean=data.clean, unanswerable=data.unanswerable)
+    if config.kind == "infilling":
+        return Blocks(texts, data.block_words)
     return AnswerConditioned(texts) if config.kind == "questions" else texts
 
 
@@ -343,9 +359,10 @@ def gazette_batches(
 
 
 def export(
-    params: dict[str, jax.Array], model: Bart | Bert, tokenizer: Tokenizer | PairTokenizer, folder: Path, *, dtype: str
+    params: dict[str, jax.Array], model: Bart | Bert, tokenizer: Tokenizer | PairTokenizer, folder: Path, *, dtype: str, unknown: str = ""
 ) -> Path:  # fmt: skip
-    """Writes model and tokenizer where none was, or in place of the one there; the folder."""
+    """Writes model and tokenizer where none was, or in place of the one there; the folder. `unknown`: the answer that the model learnt for
+    what a text does not tell."""
     if parallel.is_first_process():
         trained = take_apart(model)[0].bart(params)
         partial = folder.with_name(folder.name + ".partial")
@@ -353,9 +370,9 @@ def export(
         if isinstance(trained, Bert):
             save_bert(partial, trained, export_bert(trained), dtype=dtype)
         else:
-            tensors = huggingface.export(trained)
+            tensors, said = huggingface.export(trained), {"unknown": unknown} if unknown else {}
             huggingface.save_huggingface(
-                partial, model.config, tensors, extra={"quals_jax": _block(trained, tokenizer)}, dtype=dtype
+                partial, model.config, tensors, extra={"quals_jax": _block(trained, tokenizer) | said}, dtype=dtype
             )
         tokenizer.save(partial)
         shutil.rmtree(folder, ignore_errors=True)
@@ -372,6 +389,11 @@ def _block(model, tokenizer) -> dict:
         return said | own | {"prefix": tokenizer.prefix}
     own = {name: getattr(tokenizer, name) for name in ("source_bos", "connector", "connector_id")}
     return said | own
+
+
+def _unknown_of(config: TrainConfig) -> str:
+    data = config.data
+    return UNKNOWN if config.kind == "qagen" and (data.borrowed or data.unanswerable == "unknown") else ""
 
 
 def _with_dropout(sizes: BartConfig, wanted: ModelConfig) -> BartConfig:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from quals_jax.precision import PRECISIONS
 
-KINDS = ("qagen", "mle", "questions", "reader", "factcc")
+KINDS = ("qagen", "mle", "questions", "infilling", "reader", "factcc")
 
 
 def _require(fits: bool, name: str, value, wanted: str) -> None:
@@ -129,6 +129,11 @@ class DataConfig:
     pair_buckets: tuple = (1, 2, 4, 8)  # those below max_targets are used, and max_targets itself
     target_buckets: tuple = (16, 32, 64, 128, 256, 512, 1024)
     window: int = 64  # batches that are sorted by length together
+    block_words: int = 360  # infilling: words of each block that the texts, one after the other, are cut into
+    infill_share: float = 0.3  # infilling: of the words, masked
+    infill_length: float = 3.0  # infilling: mean length in words of the spans that one mask each stands for
+    shuffle_sentences: bool = False  # infilling: in the damaged text they stand in random order
+    borrowed: float = 0.0  # a QAGen's questions of other texts for each of a text's own, to be answered with "unknown"
     copy_batches: int = 0  # Gazette: a QAGen's first batches that are copying lessons
     summaries_per_document: int = 1  # Gazette: summaries for each document of a QAGen's batch
     unanswered: int = 0  # Gazette: questions for each summary that it does not answer, to be answered with "unknown"
@@ -143,6 +148,10 @@ class DataConfig:
         for name in ("batch_size", "max_targets", "max_target_tokens", "window", "summaries_per_document"):
             _require(getattr(self, name) >= 1, f"data.{name}", getattr(self, name), "at least 1")
         _require(0 <= self.false_share <= 1, "data.false_share", self.false_share, "in 0 .. 1")
+        _require(self.block_words >= 1, "data.block_words", self.block_words, "at least 1")
+        _require(0 < self.infill_share < 1, "data.infill_share", self.infill_share, "between 0 and 1")
+        _require(0 < self.infill_length <= 100, "data.infill_length", self.infill_length, "more than 0 and at most 100")
+        _require(self.borrowed >= 0, "data.borrowed", self.borrowed, "at least 0")
         for name in (
             "batch_tokens",
             "batch_target_tokens",
@@ -200,6 +209,8 @@ class TrainConfig:
             _require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
         _require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "at least 0 and less than 1")
         self.data.validate()
+        fits = not self.data.borrowed or (self.kind == "qagen" and self.data.train.split(":")[0] != "gazette")
+        _require(fits, "data.borrowed", self.data.borrowed, "0: it is for a QAGen, and Gazette has data.unanswered")
         self.model.validate()
         self.optimizer.validate()
         batch, parts = self.data.batch_size, self.optimizer.accumulate
