@@ -6,6 +6,7 @@ Imports nothing of ours: scores in, indices out; logits in, a loss out.
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 
 import jax
@@ -23,12 +24,17 @@ def select(
     reference_ratio: float = 0.3,
     *,
     highest: bool = False,
+    margin: float = 0.0,
+    seed: int = 0,
 ) -> list[tuple[int, int]]:
     """(document, candidate) of every contrast: S- is that candidate, S+ the document's reference. Ordered by the candidates' scores.
 
     Per document the candidate with the lowest score; the `candidate_ratio` of documents where that is lowest; the `reference_ratio` of
     documents whose reference scores highest; the documents in both. Without reference scores: the candidates' ranking alone (ROUGE as the
     score: a reference has ROUGE 1 with itself). None is a text without score: never chosen if there is another, and ranked last.
+
+    With a `margin` a document's S- is not its lowest candidate but drawn (by `seed`) from all that score at least so much lower than its
+    reference, the lowest where none does. Not in the article: see `docs/results.md`, what spoils a kind.
 
     fairseq: ratios of N documents are rounded half to even; ties go to the first. `highest` chooses highest-scored candidates instead.
 
@@ -41,6 +47,8 @@ def select(
     for name, ratio in (("candidate_ratio", candidate_ratio), ("reference_ratio", reference_ratio)):
         if not 0 <= ratio <= 1:
             raise ValueError(f"{name} is {ratio}; it must lie between 0 and 1")
+    if margin and (reference_scores is None or highest):
+        raise ValueError(f"margin is {margin}; it needs reference scores, and the lowest candidates")
     sign = -1 if highest else 1
     chosen, worst = [], []
     for document, scores in enumerate(candidate_scores):
@@ -52,6 +60,14 @@ def select(
     ranking = sorted(range(total), key=worst.__getitem__)[: round(candidate_ratio * total)]
     if reference_scores is None:
         return [(document, chosen[document]) for document in ranking]
+    if margin:
+        generator = random.Random(seed)
+        for document, (scores, reference) in enumerate(zip(candidate_scores, reference_scores, strict=True)):
+            draw = generator.random()  # one for every document, so that none depends on the scores of others
+            if reference is None:
+                continue
+            low = [place for place, score in enumerate(scores) if score is not None and score <= reference - margin]
+            chosen[document] = low[int(draw * len(low))] if low else chosen[document]
     best = sorted(range(total), key=lambda d: math.inf if reference_scores[d] is None else -reference_scores[d])
     supported = set(best[: round(reference_ratio * total)])
     return [(document, chosen[document]) for document in ranking if document in supported]

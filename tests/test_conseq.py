@@ -138,3 +138,23 @@ def test_padding_counts_nothing():
     total, size = conseq.contrastive_loss(logits, jnp.array([[1, 1, 1, 1]]), logits, jnp.array([[5, 1, 1, 1]]), 0.0)
     assert int(size) == 1
     assert float(total) == pytest.approx(-np.log(0.9), rel=1e-6)
+
+
+def test_with_a_margin_the_negative_is_drawn_from_all_that_score_so_much_lower():
+    """Of 3,000 equal documents each false candidate is drawn as often; the true one, and the one without a score, never."""
+    scores, references = [[-0.2, -3.0, -0.5, None, -0.45]] * 3000, [-0.2] * 3000
+    drawn = conseq.select(scores, references, 1.0, 1.0, margin=0.25, seed=1)
+    counts = np.bincount([place for _, place in drawn], minlength=5)
+    assert counts[0] == counts[3] == 0 and abs(counts[[1, 2, 4]] - 1000).max() < 4 * np.sqrt(3000 * 2 / 9)
+    assert drawn == conseq.select(scores, references, 1.0, 1.0, margin=0.25, seed=1)
+    assert drawn != conseq.select(scores, references, 1.0, 1.0, margin=0.25, seed=2)
+    # Which documents are chosen is as ever; where nothing is so low it is the lowest.
+    own = [[-0.3, -0.4], [-1.0, -2.0], [-0.9, None]]
+    plain = conseq.select(own, [-0.2] * 3, 1.0, 1.0)
+    found = conseq.select(own, [-0.2] * 3, 1.0, 1.0, margin=0.25)
+    assert [document for document, _ in found] == [document for document, _ in plain] == [1, 2, 0]
+    assert dict(found)[0] == 1 and dict(found)[2] == 0
+    assert conseq.select(own, [None] * 3, 1.0, 1.0, margin=0.25) == conseq.select(own, [None] * 3, 1.0, 1.0)
+    for wrong in ({"reference_scores": None}, {"reference_scores": [-0.2] * 3, "highest": True}):
+        with pytest.raises(ValueError, match="margin is 0.25"):
+            conseq.select(own, margin=0.25, **wrong)

@@ -74,6 +74,10 @@ class SelectionConfig:
     candidate_ratio: float = 0.3  # with the lowest-scored worst candidates
     reference_ratio: float = 0.3  # with the highest-scored references; of no use to conseq_rouge
     highest: bool = False  # S- from the best candidates instead, and the documents where they score highest
+    margin: float = (
+        0.0  # S- is drawn from all candidates that score so much lower than the reference; 0: it is the lowest
+    )
+    seed: int = 0  # of that draw
 
 
 @dataclass
@@ -151,6 +155,12 @@ class ConseqConfig(TrainConfig):
             value = getattr(self.selection, own)
             if not 0 < value <= 1:
                 raise ValueError(f"selection.{own} is {value}; it must be more than 0 and at most 1")
+        if self.selection.margin < 0:
+            raise ValueError(f"selection.margin is {self.selection.margin}; it must be at least 0")
+        if self.selection.margin and (self.selection.highest or self.kind == "conseq_rouge"):
+            raise ValueError(
+                f"selection.margin is {self.selection.margin}; it must be 0 with selection.highest, and for conseq_rouge"
+            )
         for part in (self.candidates.sampling, self.scoring.search, self.evaluation.search):
             part()  # they check themselves
         if (names := self.evaluation.metrics.split()) != ["none"]:
