@@ -1,8 +1,8 @@
 """Documents that are longer than the model reads: cut, as the reference does, or read in overlapping windows.
 
-A window is a run of whole sentences. Two that follow each other share up to half of what a window holds, so that every passage of up to
-about half a window stands in one of them with what is around it. A pair is supported by the window that makes it likeliest. The work
-grows with the length of the document.
+A window is a run of whole sentences; it begins and ends with a line where it can. Two that follow each other share up to half of what a
+window holds, so that every passage of a line that is no longer than about half a window stands in one of them. A pair is supported by the
+window that makes it likeliest. The work grows with the length of the document.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 TRUNCATE, WINDOWS = "truncate", "windows"
 LONG_DOCUMENTS = (TRUNCATE, WINDOWS)
 OVERLAP = 0.5  # of a window's tokens, at most, that the next one reads again
-PARAGRAPH = "\n"  # somewhere before a sentence: it begins a paragraph, and a window begins there if it can
+LINE = "\n"  # somewhere before a sentence: it begins a line, and windows begin and end there if they can
 RETRY = (
     1 / 16
 )  # of a window: how much smaller the next attempt is, where sentences together have more tokens than apart
@@ -59,7 +59,7 @@ def document_windows(
     room = size - len(tokenizer.encode(""))
     while room > 0:
         places, lengths = _units(tokenizer, document, room)
-        starts = [PARAGRAPH in document[before:start] for before, (start, _) in zip(_ends(places), places, strict=True)]
+        starts = [LINE in document[before:start] for before, (start, _) in zip(_ends(places), places, strict=True)]
         runs = packed(lengths, room, int(OVERLAP * room), starts)
         spans = [(places[first][0], places[last][1]) for first, last in runs]
         read = tokenizer.encode_batch([document[start:end] for start, end in spans])
@@ -70,25 +70,32 @@ def document_windows(
 
 
 def packed(
-    lengths: Sequence[int], room: int, overlap: int, preferred: Sequence[bool] | None = None
+    lengths: Sequence[int], room: int, overlap: int, lines: Sequence[bool] | None = None
 ) -> list[tuple[int, int]]:
-    """First and last of each run of units that has at most `room` tokens (a unit alone may have more). A run begins as early as it can while
-    it shares at most `overlap` tokens with the one before and holds at least one unit more than that; at the earliest of the `preferred`
-    units that it can begin with, if there is one."""
+    """First and last of each run of units. `lines`: which units begin a line.
+
+    A run has as many units as `room` tokens hold, at least one; fewer if it ends with a line then and has half of `room`. The next
+    begins as early as it can while it shares at most `overlap` tokens with this one and has room for a unit more than it shares; with a
+    line if one begins there.
+    """
+    lines = lines or [False] * len(lengths)
     runs, first = [], 0
     while True:
-        last, held = first, lengths[first]
+        last, held, line_end = first, lengths[first], None
         while last + 1 < len(lengths) and held + lengths[last + 1] <= room:
+            if lines[last + 1] and 2 * held >= room:
+                line_end = last
             last += 1
             held += lengths[last]
-        runs.append((first, last))
         if last + 1 == len(lengths):
-            return runs
+            return [*runs, (first, last)]
+        if not lines[last + 1] and line_end is not None:
+            last = line_end
+        runs.append((first, last))
         most, shared, possible = min(overlap, room - lengths[last + 1]), 0, [last + 1]
         while possible[-1] - 1 > first and (shared := shared + lengths[possible[-1] - 1]) <= most:
             possible.append(possible[-1] - 1)
-        chosen = [unit for unit in possible if preferred[unit]] if preferred else []
-        first = (chosen or possible)[-1]
+        first = ([unit for unit in possible if lines[unit]] or possible)[-1]
 
 
 def _units(tokenizer, document: str, room: int) -> tuple[list[tuple[int, int]], list[int]]:

@@ -45,18 +45,22 @@ def slow_windows(tokenizer, document, size):
     def tokens(first, last):
         return sum(len(tokenizer.encode_pieces([document[ends[n] : ends[n + 1]]])[0]) for n in range(first, last + 1))
 
+    def begins_line(n):
+        return "\n" in document[ends[n] : places[n][0]]
+
     windows, first = [], 0
     while True:
-        last = max(n for n in range(first, len(places)) if n == first or tokens(first, n) <= room)
-        windows.append((places[first][0], places[last][1]))
+        fitting = [n for n in range(first, len(places)) if n == first or tokens(first, n) <= room]
+        last = max(fitting)
         if last == len(places) - 1:
-            return windows
+            return [*windows, (places[first][0], places[last][1])]
+        last = max([n for n in fitting if begins_line(n + 1) and (n == last or tokens(first, n) >= room / 2)] or [last])
+        windows.append((places[first][0], places[last][1]))
         possible = [
             n for n in range(first + 1, last + 2)
             if n == last + 1 or (tokens(n, last) <= room // 2 and tokens(n, last + 1) <= room)
         ]  # fmt: skip
-        at_lines = [n for n in possible if "\n" in document[ends[n] : places[n][0]]]
-        first = min(at_lines or possible)
+        first = min([n for n in possible if begins_line(n)] or possible)
 
 
 def test_windows_follow_the_rule(tiny):
@@ -97,7 +101,9 @@ def test_packed_is_what_a_search_through_all_runs_finds():
     """Fewest tokens shared is no aim: a run begins as early as it may."""
     assert packed([3, 3, 3, 3, 3], 9, 4) == [(0, 2), (2, 4)]
     assert packed([3, 3, 3, 3, 3], 9, 6) == [(0, 2), (1, 3), (2, 4)]
-    assert packed([3, 3, 3, 3, 3], 9, 6, [True, False, True, False, True]) == [(0, 2), (2, 4)]
+    assert packed([3, 3, 3, 3, 3], 9, 6, [True, False, False, True, False]) == [(0, 2), (3, 4)]
+    assert packed([3, 3, 3, 3, 3], 9, 6, [True, False, True, False, False]) == [(0, 1), (2, 4)]
+    assert packed([2, 2, 3, 9, 3], 9, 6, [True, True, True, False, False]) == [(0, 2), (3, 3), (4, 4)]
     assert packed([3, 20, 3, 8], 9, 6) == [(0, 0), (1, 1), (2, 2), (3, 3)]
     assert packed([5], 9, 6) == [(0, 0)]
 
