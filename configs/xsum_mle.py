@@ -20,6 +20,7 @@ def get_config() -> TrainConfig:
         checkpoint_every=1000,
         eval_every=1000,
         keep=4,
+        keep_at_epochs=(2,),
         label_smoothing=0.1,
         data=DataConfig(
             train="hf:EdinburghNLP/xsum#train",

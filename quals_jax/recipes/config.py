@@ -130,15 +130,12 @@ class ConseqConfig(TrainConfig):
             raise ValueError(f"kind is {self.kind!r}; it must be one of {', '.join(KINDS)}")
         check_types(self)
         usual = {"kind": "mle", "steps": self.steps or 1, "epochs": 0.0}
+        if any(epoch <= 0 for epoch in self.keep_at_epochs):
+            raise ValueError(f"keep_at_epochs is {self.keep_at_epochs}; it must be above 0")
+        usual |= {"keep_at_epochs": ()}  # of S+ and S-, which have an end, whatever they are made from
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(TrainConfig)}
         TrainConfig(**fields | usual).validate()
-        for name, value, unused in (
-            ("data.validation", self.data.validation, ""),
-            ("eval_every", self.eval_every, 0),
-            ("export", self.export, "last"),
-        ):
-            if value != unused:
-                raise ValueError(f"{name} is {value!r}; it must be {unused!r}: ConSeq's training has no validation")
+        self._check_validation()
         if not self.model.initial:
             raise ValueError("model.initial is ''; it must be a summarizer trained by likelihood")
         if not 0 < self.epochs < math.inf:
@@ -171,6 +168,32 @@ class ConseqConfig(TrainConfig):
         if self.evaluation.data.split(":")[0] == "gazette" and not self.evaluation.rows:
             raise ValueError("evaluation.rows is 0; Gazette is endless, so it must be given")
 
+    def _check_validation(self) -> None:
+        """Raises ValueError for settings of the validation that would have no effect."""
+        if not self.data.validation:
+            self._require_unused("data.validation is empty: nothing is held out")
+            if self.data.validation_rows:
+                raise ValueError(f"data.validation_rows is {self.data.validation_rows}; data.validation is empty")
+            return
+        if not self.eval_every:
+            raise ValueError("eval_every is 0; with data.validation it must say how often, in steps")
+        if self.data.validation.split(":")[0] == "gazette" and not self.data.validation_rows:
+            raise ValueError("data.validation_rows is 0; Gazette is endless, so it must be given")
+        if self.judged.qagen:
+            raise ValueError(
+                f"judged.qagen is {self.judged.qagen!r}; in ConSeq QUALS is by scoring.qagen, so it must be ''"
+            )
+
+    def _require_unused(self, reason: str) -> None:
+        for name, value, unused in (
+            ("eval_every", self.eval_every, 0),
+            ("export", self.export, "last"),
+            ("patience", self.patience, 0),
+            ("judged.rows", self.judged.rows, 0),
+        ):
+            if value != unused:
+                raise ValueError(f"{name} is {value!r}; it must be {unused!r}: {reason}")
+
 
 @dataclass
 class OnlineConfig:
@@ -194,6 +217,9 @@ class OnlineConseqConfig(ConseqConfig):
         if self.kind != ONLINE_KIND:
             raise ValueError(f"kind is {self.kind!r}; it must be {ONLINE_KIND!r}")
         check_types(self)
+        for name, value in (("data.validation", self.data.validation), ("keep_at_epochs", self.keep_at_epochs)):
+            if value:
+                raise ValueError(f"{name} is {value!r}; it must be {value[:0]!r}: it has no effect on rounds")
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(ConseqConfig)}
         ConseqConfig(**fields | {"kind": KINDS[0], "epochs": 1.0}).validate()
         if self.epochs:

@@ -33,9 +33,11 @@ from quals_jax.recipes import likelihood, steps
 from quals_jax.recipes.config import KINDS, CandidateConfig, ConseqConfig
 from quals_jax.recipes.documents import Document, Documents, scores_of
 from quals_jax.recipes.evaluation import System, evaluate, metrics_for
+from quals_jax.recipes.judged import Judge, make_judge
 from quals_jax.report.score_plot import plot_scores
 from quals_jax.summarizer import Conventions, Summarizer, described
 from quals_jax.tokenizer import Tokenizer
+from quals_jax.training.events import require_package
 from quals_jax.training.loop import prepare
 from quals_jax.training.plan import Plan, Sample
 
@@ -81,13 +83,16 @@ def run(config: ConseqConfig, workdir: Path, *, terminal: TextIO | None = None) 
     evaluated_on(config)
     further_metrics(config)
     make_quals(config)
+    if config.tensorboard:
+        require_package()
     with likelihood.claimed(config, workdir):
         shared = Path(config.candidates.folder) if config.candidates.folder else workdir
         with steps.alone(shared, lambda: say(f"waiting for another run in {shared}")):
             candidates = sample(config, shared, say)
             scores = score(config, shared, candidates, say)
+            held_out = hold_out(config, shared, workdir, say) if config.data.validation else None
         selected = select(config, workdir, scores, say)
-        model = train(config, workdir, selected, terminal)
+        model = train(config, workdir, selected, terminal, held_out)
         return compare(config, workdir, model, say)
 
 
@@ -224,6 +229,27 @@ def select(config: ConseqConfig, workdir: Path, scores: Path, say: Callable[[str
     return result
 
 
+def hold_out(config: ConseqConfig, shared: Path, workdir: Path, say: Callable[[str], None]) -> Path:
+    """The file of S+ and S- of `data.validation`, made as those of the training documents are, in folders `validation`.
+
+    Raises:
+        ValueError: if nothing was selected.
+    """
+    say(f"validation: {config.data.validation}")
+    own = dataclasses.replace(
+        config,
+        data=dataclasses.replace(config.data, train=config.data.validation, false_share=0.0),
+        candidates=dataclasses.replace(config.candidates, rows=config.data.validation_rows),
+    )
+    folders = shared / "validation", workdir / "validation"
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return select(own, folders[1], score(own, folders[0], sample(own, folders[0], say), say), say)
+    except ValueError as error:
+        raise ValueError(f"validation ({config.data.validation}): {error}") from None
+
+
 def triple(row: dict, candidate: int) -> dict:
     """A row of selected.jsonl: S+ is the reference, S- the candidate."""
     return {
@@ -236,10 +262,12 @@ def triple(row: dict, candidate: int) -> dict:
     }
 
 
-def train(config: ConseqConfig, workdir: Path, selected: Path, terminal: TextIO | None) -> Path:
-    """The folder of the model trained on S+ and S-; goes on from the last checkpoint made on the same S+ and S-."""
-    from quals_jax.training.contrastive import contrastive_training_loss
-    from quals_jax.training.journal import Journal
+def train(
+    config: ConseqConfig, workdir: Path, selected: Path, terminal: TextIO | None, held_out: Path | None = None
+) -> Path:
+    """The folder of the model trained on S+ and S-, evaluated on those `held_out`; goes on from the last checkpoint made on the same
+    S+ and S-."""
+    from quals_jax.training.contrastive import contrastive_sums, contrastive_training_loss
     from quals_jax.training.loop import train as train_loop
 
     first = parallel.is_first_process()
@@ -250,9 +278,14 @@ def train(config: ConseqConfig, workdir: Path, selected: Path, terminal: TextIO 
         "start": start.fingerprint,
     }
     inputs |= {"export": config.export} | ({"steps": config.steps} if config.steps else {})
+    inputs |= {"held_out": steps.sha256(held_out)} if held_out else {}
     del start
     folder = workdir / "model"
-    exported = inputs | {"dtype": config.export_dtype, "search": dataclasses.asdict(own.search)}
+    exported = inputs | {
+        "dtype": config.export_dtype,
+        "patience": config.patience,
+        "search": dataclasses.asdict(own.search),
+    }
     if not parallel.any_process(not steps.fits(folder, exported)):
         return folder
     if first and not _marked(workdir, inputs):
@@ -262,12 +295,9 @@ def train(config: ConseqConfig, workdir: Path, selected: Path, terminal: TextIO 
 
     model, tokenizer, triples, data = prepare_training(config, own)
     texts = JsonLines(selected)
-    counted = loader.count_steps(texts, triples, data, config.epochs)
+    config = likelihood.in_steps(config, loader.count_steps(texts, triples, data, 1.0))
     counts = dict(triples.counts)  # of one epoch
-    config = dataclasses.replace(config, steps=config.steps or counted)
-    journal = Journal(
-        workdir / "metrics.jsonl" if first else None, steps=config.steps, terminal=terminal if first else None
-    )
+    journal = likelihood.make_journal(config, workdir, terminal)
     counts = "  ".join(f"{name} {count:,}" for name, count in counts.items())
     journal.say(f"training: {len(texts)} pairs of S+ and S-, {config.steps} steps  {counts}")
     params = train_loop(
@@ -276,9 +306,13 @@ def train(config: ConseqConfig, workdir: Path, selected: Path, terminal: TextIO 
         model=model,
         loss=contrastive_training_loss(config.label_smoothing),
         batches=loader.training_batches(texts, triples, data, seed=config.seed),
+        evaluate=contrastive_sums,
+        evaluation_batches=loader.evaluation_batches(JsonLines(held_out), fresh(triples), data) if held_out else (),
+        judge=judge_of(config, model, tokenizer, own) if config.judged.rows else None,
         journal=journal,
         sample=sample_of(texts, triples, data),
     )
+    likelihood.close_journal(journal, workdir)
     likelihood.export(params, model, tokenizer, folder, dtype=config.export_dtype)
     if first:
         keep_conventions(folder, own)
@@ -304,11 +338,28 @@ def prepare_training(config: ConseqConfig, own: Conventions):
     return model, tokenizer, triples, data
 
 
-def sample_of(texts, triples: Triples, data, *, of: int | None = None) -> Sample:
-    """Some of the batches; `of`: how many rows there will be, where that is not known yet."""
+def judge_of(config: ConseqConfig, model, tokenizer: Tokenizer, own: Conventions) -> Judge:
+    """What judges the summaries of the model in training, QUALS by the recipe's own QAGen."""
+    documents = Documents(
+        config.data.validation, rows=config.judged.rows, story_seed=config.candidates.story_seed,
+        folder=config.data.folder, clean=config.data.clean,
+    )  # fmt: skip
+    return make_judge(
+        config.judged, documents, model, tokenizer, make_quals(config), dtype=config.model.dtype,
+        forced_first_id=own.forced_first_id,
+    )  # fmt: skip
+
+
+def fresh(triples: Triples) -> Triples:
+    """The same, with counts of its own."""
     again = copy.copy(triples)
     again.counts = Counter()
-    batches, count = loader.batches_of_sample(texts, again, data, likelihood.SAMPLE_TEXTS)
+    return again
+
+
+def sample_of(texts, triples: Triples, data, *, of: int | None = None) -> Sample:
+    """Some of the batches; `of`: how many rows there will be, where that is not known yet."""
+    batches, count = loader.batches_of_sample(texts, fresh(triples), data, likelihood.SAMPLE_TEXTS)
     return Sample(batches, count, of or len(texts))
 
 
@@ -334,8 +385,7 @@ def plan(config: ConseqConfig, workdir: Path, *, limit: int | None = None) -> Pl
         share = chosen.candidate_ratio * (1 if config.kind == ROUGE_KIND else chosen.reference_ratio)
         expected = max(round(share * len(documents)), 1)
     sample = sample_of(texts, triples, data, of=expected)
-    steps_wanted = config.steps or math.ceil(config.epochs * sample.steps_per_epoch)
-    config = dataclasses.replace(config, steps=max(steps_wanted, 1))
+    config = likelihood.in_steps(config, max(math.ceil(sample.steps_per_epoch), 1))
     from quals_jax.training.contrastive import contrastive_training_loss
 
     programs = prepare(config, model, contrastive_training_loss(config.label_smoothing), parallel.make_mesh())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import json
+import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -31,12 +32,17 @@ from quals_jax.models.bert import Bert, BertConfig
 from quals_jax.models.t5 import T5Config
 from quals_jax.pair_formats import FORMATS, PairCodec, source_prefix
 from quals_jax.precision import Precision
-from quals_jax.qagen import format_of
+from quals_jax.qagen import QAGen, format_of
+from quals_jax.quals import Quals
 from quals_jax.recipes import encoders, steps
+from quals_jax.recipes.documents import Documents
+from quals_jax.recipes.judged import EMBEDDED, Judge, make_judge
+from quals_jax.report.training_curve import plot_training
 from quals_jax.tokenizer import CONNECTOR, Tokenizer
 from quals_jax.training.config import ModelConfig, TrainConfig
 from quals_jax.training.copy_init import copy_init
 from quals_jax.training.encoder_losses import encoder_loss, encoder_sums
+from quals_jax.training.events import Events, require_package
 from quals_jax.training.journal import Journal
 from quals_jax.training.loop import load_params, prepare, train
 from quals_jax.training.losses import Loss, answer_sums, likelihood_loss, likelihood_sums
@@ -55,6 +61,10 @@ UNCHECKED = (
     "checkpoint_minutes",
     "keep",
     "keep_at",
+    "keep_at_epochs",
+    "patience",
+    "judged",
+    "tensorboard",
     "log_every",
     "export",
     "export_dtype",
@@ -88,14 +98,14 @@ def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None, m
     """
     config.validate()
     require_same_settings(config, workdir)
+    if config.tensorboard:
+        require_package()
     model, tokenizer = prepare_model(config)
     data = prepare_data(config, model.config, tokenizer)
+    judge = judge_of(config, model, tokenizer) if config.judged.rows else None
     config = with_steps(config, data)
-    first = parallel.is_first_process()
-    journal = Journal(
-        workdir / "metrics.jsonl" if first else None, steps=config.steps, terminal=terminal if first else None
-    )
     with claimed(config, workdir):
+        journal = make_journal(config, workdir, terminal)
         if data.fingerprint is not None:
             require_same_data(workdir, data.fingerprint())
         params = train(
@@ -106,6 +116,7 @@ def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None, m
             batches=data.batches,
             evaluate=data.evaluate,
             evaluation_batches=data.evaluation_batches,
+            judge=judge,
             journal=journal,
             sample=data.sample(),
             mesh=mesh,
@@ -113,9 +124,41 @@ def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None, m
         if data.counts:
             journal.write({"step": config.steps, **data.counts})
             journal.say("  ".join(f"{name} {count:,}" for name, count in data.counts.items()))
+        close_journal(journal, workdir)
         return export(
             params, model, tokenizer, workdir / "model", dtype=config.export_dtype, unknown=_unknown_of(config)
         )
+
+
+def make_journal(config: TrainConfig, workdir: Path, terminal: TextIO | None) -> Journal:
+    """What the run writes of itself; the first process alone writes anything."""
+    if not parallel.is_first_process():
+        return Journal(None, steps=config.steps)
+    events = Events(workdir / "tensorboard") if config.tensorboard else None
+    return Journal(workdir / "metrics.jsonl", steps=config.steps, terminal=terminal, events=events)
+
+
+def close_journal(journal: Journal, workdir: Path) -> None:
+    """Draws WORKDIR/curve.png from what the journal has."""
+    if journal.events is not None:
+        journal.events.close()
+    if journal.path is not None:
+        plot_training(workdir / "curve.png", journal.path)
+
+
+def judge_of(config: TrainConfig, model, tokenizer: Tokenizer) -> Judge:
+    """What judges the summaries of a model in training.
+
+    Raises:
+        ValueError: for what is wrong with `config.judged`, the validation texts or the QAGen.
+    """
+    wanted, words = config.judged, config.data.validation or "gazette:validation"
+    documents = Documents(
+        words, rows=wanted.rows, story_seed=GAZETTE_VALIDATION_SEED, folder=config.data.folder, clean=config.data.clean
+    )
+    qagen = None if wanted.qagen == EMBEDDED else wanted.qagen
+    quals = Quals(QAGen.from_pretrained(qagen, batch_size=wanted.batch_size)) if wanted.qagen else None
+    return make_judge(wanted, documents, model, tokenizer, quals, dtype=config.model.dtype)
 
 
 def plan(config: TrainConfig, *, limit: int | None = None) -> Plan:
@@ -132,16 +175,32 @@ def plan(config: TrainConfig, *, limit: int | None = None) -> Plan:
 
 
 def with_steps(config: TrainConfig, data: Data) -> TrainConfig:
-    """The configuration with the steps that its epochs take.
+    """The configuration with the steps that its epochs take, and at which the checkpoints stay that are asked for by epochs.
 
     Raises:
         ValueError: where epochs cannot be counted.
     """
-    if not config.epochs:
+    if not (config.epochs or config.keep_at_epochs):
         return config
     if data.count_steps is None:
-        raise ValueError(f"epochs is {config.epochs}; for kind {config.kind} give steps")
-    return dataclasses.replace(config, steps=data.count_steps(config.epochs))
+        name, instead = ("epochs", "steps") if config.epochs else ("keep_at_epochs", "keep_at")
+        raise ValueError(f"{name} is {getattr(config, name)}; for kind {config.kind} give {instead}")
+    return in_steps(config, data.count_steps(1.0))
+
+
+def in_steps(config: TrainConfig, per_epoch: int) -> TrainConfig:
+    """The configuration with `steps` and `keep_at` in the place of epochs of so many steps each.
+
+    Raises:
+        ValueError: where a checkpoint is asked for of an epoch behind the last step.
+    """
+    steps_made = config.steps or math.ceil(config.epochs * per_epoch)
+    kept = [math.ceil(epoch * per_epoch) for epoch in config.keep_at_epochs]
+    if late := [epoch for epoch, step in zip(config.keep_at_epochs, kept, strict=True) if step > steps_made]:
+        raise ValueError(
+            f"keep_at_epochs has {late[0]}, but training ends after {steps_made} steps, {steps_made / per_epoch:.2f} epochs"
+        )
+    return dataclasses.replace(config, steps=steps_made, keep_at=(*config.keep_at, *kept))
 
 
 def loss_of(config: TrainConfig) -> Loss:

@@ -30,7 +30,7 @@ from quals_jax.recipes.documents import Document, Documents
 from quals_jax.summarizer import Conventions, Summarizer
 from quals_jax.training.checkpoint import Checkpoints
 from quals_jax.training.contrastive import contrastive_training_loss
-from quals_jax.training.journal import Journal
+from quals_jax.training.events import require_package
 from quals_jax.training.loop import prepare
 from quals_jax.training.loop import train as train_loop
 from quals_jax.training.state import take_apart
@@ -56,6 +56,8 @@ def run(config: OnlineConseqConfig, workdir: Path, *, terminal: TextIO | None = 
 
     conseq.evaluated_on(config)  # what is wrong with them would else show after hours
     conseq.further_metrics(config)
+    if config.tensorboard:
+        require_package()
     quals = conseq.make_quals(config)
     with likelihood.claimed(config, workdir):
         return conseq.compare(config, workdir, Rounds(config, workdir, quals, terminal, say).all(), say)
@@ -90,11 +92,7 @@ class Rounds:
         self.mesh = parallel.make_mesh()
         self.loss = contrastive_training_loss(config.label_smoothing)
         self.programs = prepare(config, self.model, self.loss, self.mesh)
-        self.journal = Journal(
-            self.workdir / "metrics.jsonl" if first else None,
-            steps=config.steps,
-            terminal=self.terminal if first else None,
-        )
+        self.journal = likelihood.make_journal(config, self.workdir, self.terminal)
         params, self.made = None, self._steps_made()
         for number, begin in enumerate(range(0, config.steps, config.online.every)):
             end = min(begin + config.online.every, config.steps)
@@ -102,6 +100,7 @@ class Rounds:
                 continue  # a later round has begun, or can
             selected = self._pool(number, begin, params)
             params = self._train(selected, number, end)
+        likelihood.close_journal(self.journal, self.workdir)
         likelihood.export(params, self.model, self.tokenizer, folder, dtype=config.export_dtype)
         if first:
             conseq.keep_conventions(folder, self.own)

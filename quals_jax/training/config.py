@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from quals_jax.precision import PRECISIONS
 
 KINDS = ("qagen", "mle", "questions", "infilling", "reader", "factcc")
+# What is in a tuple, where it is not whole numbers.
+TUPLES = {"false_kinds": ((str,), "texts"), "keep_at_epochs": ((int, float), "numbers")}
+SUMMARIZERS = ("mle", "conseq", "conseq_rouge")
 
 
 def _require(fits: bool, name: str, value, wanted: str) -> None:
@@ -31,8 +34,8 @@ def check_types(config, prefix: str = "") -> None:
             _require(isinstance(value, int) and not isinstance(value, bool), name, value, "a whole number")
         elif wanted is tuple:
             _require(isinstance(value, tuple | list), name, value, "a tuple")
-            item, said = (str, "texts") if field_.name == "false_kinds" else (int, "whole numbers")
-            _require(all(type(one) is item for one in value), name, value, f"a tuple of {said}")
+            items, said = TUPLES.get(field_.name, ((int,), "whole numbers"))
+            _require(all(type(one) in items for one in value), name, value, f"a tuple of {said}")
         elif wanted in (str, bool):
             _require(isinstance(value, wanted), name, value, "a text" if wanted is str else "True or False")
 
@@ -171,6 +174,28 @@ class DataConfig:
 
 
 @dataclass
+class JudgedConfig:
+    """Summaries that a summarizer in training writes of validation texts at every evaluation, and how good they are: ROUGE, and QUALS."""
+
+    rows: int = 0  # the first so many texts of data.validation; 0: none is written
+    qagen: str = ""  # what QUALS is by: a folder, a fairseq .pt, a hub id, or "embedded"; empty: ROUGE alone
+    beams: int = 4
+    min_length: int = 10
+    max_length: int = 60
+    batch_size: int = 8  # texts at a time on each device
+
+    def validate(self) -> None:
+        for name, least in (("rows", 0), ("beams", 1), ("min_length", 0), ("max_length", 1), ("batch_size", 1)):
+            _require(getattr(self, name) >= least, f"judged.{name}", getattr(self, name), f"at least {least}")
+        fits = self.min_length <= self.max_length
+        _require(fits, "judged.min_length", self.min_length, f"at most judged.max_length, {self.max_length}")
+        if not self.rows:
+            changed = [f.name for f in dataclasses.fields(self) if getattr(self, f.name) != f.default]
+            if changed:
+                raise ValueError(f"judged.{changed[0]} has no effect: judged.rows is 0")
+
+
+@dataclass
 class TrainConfig:
     """One run of `train.py`."""
 
@@ -182,14 +207,18 @@ class TrainConfig:
     checkpoint_minutes: float = 10.0  # and whenever so much time has passed; 0: by steps alone
     keep: int = 2  # the last so many checkpoints, beside the best
     keep_at: tuple = ()  # steps whose checkpoints are made and kept whatever comes; `--export STEP` writes one as a model
+    keep_at_epochs: tuple = ()  # the same by epochs: (2,) is the end of the second
     eval_every: int = 500  # steps; 0: never
+    patience: int = 0  # ends after so many evaluations without a lower validation loss; 0: never early
     log_every: int = 50
+    tensorboard: bool = False  # metrics as event files too, in WORKDIR/tensorboard (extra [tensorboard])
     label_smoothing: float = 0.0
     export: str = "best"  # checkpoint that becomes WORKDIR/model: best (by validation loss) or last
     export_dtype: str = "float32"
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    judged: JudgedConfig = field(default_factory=JudgedConfig)
 
     def validate(self) -> None:
         """Raises ValueError naming the field, its value and what would be right."""
@@ -205,7 +234,13 @@ class TrainConfig:
         _require(all(step >= 1 for step in self.keep_at), "keep_at", self.keep_at, "steps, from 1")
         for name in ("steps", "checkpoint_every", "keep", "log_every")[bool(self.epochs) :]:
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("eval_every", "checkpoint_minutes", "seed"):
+        if self.keep_at_epochs:
+            _require(all(epoch > 0 for epoch in self.keep_at_epochs), "keep_at_epochs", self.keep_at_epochs, "above 0")
+            endless = self.data.train.split(":")[0] == "gazette"
+            _require(not endless, "keep_at_epochs", self.keep_at_epochs, "(), and keep_at given: Gazette is endless")
+        if self.patience or self.judged.rows:
+            self._require_evaluation()
+        for name in ("eval_every", "checkpoint_minutes", "seed", "patience"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
         _require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "at least 0 and less than 1")
         self.data.validate()
@@ -213,11 +248,22 @@ class TrainConfig:
         _require(fits, "data.borrowed", self.data.borrowed, "0: it is for a QAGen, and Gazette has data.unanswered")
         self.model.validate()
         self.optimizer.validate()
+        self.judged.validate()
         batch, parts = self.data.batch_size, self.optimizer.accumulate
         fitting = max(number for number in range(1, parts + 1) if batch % number == 0)
         cure = f"optimizer.accumulate={fitting} would fit, or data.batch_size={-(-batch // parts) * parts}"
         wanted = f"a multiple of optimizer.accumulate, {parts}: {cure}"
         _require(batch % parts == 0, "data.batch_size", batch, wanted)
+
+    def _require_evaluation(self) -> None:
+        """Raises ValueError where settings that need evaluations would have no effect."""
+        name = "patience" if self.patience else "judged.rows"
+        value = self.patience or self.judged.rows
+        _require(self.eval_every > 0, name, value, "0, as eval_every is 0: nothing is evaluated")
+        held_out = bool(self.data.validation) or self.data.train.split(":")[0] == "gazette"
+        _require(held_out, name, value, "0, as data.validation is empty")
+        if self.judged.rows:
+            _require(self.kind in SUMMARIZERS, name, value, f"0: a {self.kind} writes no summaries")
 
     def to_dict(self) -> dict:
         return dataclasses.asdict(self)

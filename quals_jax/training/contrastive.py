@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 
 from quals_jax.conseq import likelihood_sum, unlikelihood_sum
 from quals_jax.models.teacher_forcing import reduce_logits, target_states
-from quals_jax.training.losses import Batch, Loss
+from quals_jax.training.losses import Batch, Loss, Sums
 
 LOGITS_AT_ONCE = 2**25  # elements; the unlikelihood needs several arrays of that size
 POSITIVE, NEGATIVE = 0, 1  # places on the pair axis
@@ -29,6 +29,12 @@ def contrastive_training_loss(label_smoothing: float = 0.1) -> Loss:
         return positive + negative, tokens + others, sums
 
     return loss
+
+
+def contrastive_sums(model, batch: Batch) -> Sums:
+    """What is held out: `nll`, -log p of a token of S+ and -log(1 - p) of one of S-, without smoothing, and both apart."""
+    total, tokens, sums = contrastive_training_loss(0.0)(model, batch)
+    return {"nll": (total, tokens), **sums}
 
 
 def _total(model, part_sum, states, ids, label_smoothing: float) -> tuple[Float[Array, ""], Float[Array, ""]]:

@@ -10,7 +10,10 @@ from typing import TextIO
 import jax
 import numpy as np
 
+from quals_jax.training.events import Events
 from quals_jax.training.losses import Sums
+
+SHOWN = {"rouge1": "ROUGE-1", "rougeL": "ROUGE-L", "quals": "QUALS"}  # of what is held out, on the line of progress
 
 Totals = dict[str, list[float]]  # numerator and denominator of every mean
 
@@ -31,10 +34,10 @@ def add_up(sums: list[Sums], before: Totals) -> Totals:
 
 
 class Journal:
-    """`metrics.jsonl`, and progress on `terminal` (None: silent)."""
+    """`metrics.jsonl`, progress on `terminal` (None: silent), and `events` for TensorBoard."""
 
-    def __init__(self, path: Path | None, *, steps: int, terminal: TextIO | None = None):
-        self.path = path
+    def __init__(self, path: Path | None, *, steps: int, terminal: TextIO | None = None, events: Events | None = None):
+        self.path, self.events = path, events
         self.steps = steps
         self.terminal = terminal
         self.started = self.marked = time.monotonic()
@@ -64,6 +67,8 @@ class Journal:
                 except ValueError:
                     continue  # a line cut off by the end of the process
         self.path.write_text("".join(kept), encoding="utf-8")
+        if self.events is not None:
+            self.events.begin(step)
 
     def window(self, step: int) -> dict:
         """What was gathered since the last line, for a checkpoint; waits for the device."""
@@ -101,10 +106,18 @@ class Journal:
         self.marked, self.marked_step = time.monotonic(), step
         return row
 
+    def evaluated(self, step: int, loss_name: str, row: dict[str, float]) -> None:
+        """Writes the means over what is held out."""
+        self.write({"step": step, loss_name: row["nll"], **{f"validation/{name}": row[name] for name in row}})
+        shown = "".join(f"  {title} {row[name]:.3f}" for name, title in SHOWN.items() if row.get(name) is not None)
+        self.say(f"step {step}/{self.steps}  validation loss {row['nll']:.4f}{shown}")
+
     def write(self, row: dict) -> None:
         if self.path is not None:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
+        if self.events is not None:
+            self.events.write(row)
 
     def say(self, line: str) -> None:
         if self.terminal is not None:

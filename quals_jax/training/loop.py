@@ -28,7 +28,10 @@ from quals_jax.training.plan import Plan, Sample, make_plan, require_fits, table
 from quals_jax.training.state import Skeleton, TrainState, new_state, take_apart
 from quals_jax.training.step import compile_eval_step, compile_train_step, make_train_step, place_batch
 
-WINDOW = "window"  # what the journal had gathered when a checkpoint was written
+WINDOW, WAITED = (
+    "window",
+    "waited",
+)  # noted with a checkpoint: what the journal had gathered; evaluations since the best
 ASK_EVERY = 10  # steps between questions to the other processes, whether one was told to stop
 
 
@@ -92,6 +95,7 @@ def train(
     batches: Iterable[Batch],
     evaluate: Callable | None = None,
     evaluation_batches: Sequence[Batch] = (),
+    judge: Callable[[dict[str, np.ndarray]], dict[str, float]] | None = None,
     journal: Journal,
     mesh: Mesh | None = None,
     sample: Sample | None = None,
@@ -101,9 +105,11 @@ def train(
     """The parameters after the last step, or (`config.export` "best") those with the lowest validation loss.
 
     Goes on from the last checkpoint in `workdir`, if there is one. `loss` and `evaluate` are those of losses.py, or
-    like them; `batches` is a Grain dataset. With a `sample` of the batches their shapes, and the memory that the largest
-    wants, are said before the first step. Training in several parts, of which each goes on from the checkpoint of the one before:
-    `programs` are those of `prepare`, compiled once for all parts, and `until` is the last step of this part (of them all: config.steps).
+    like them; `batches` is a Grain dataset. `judge` looks at the parameters after every evaluation, in every process, and names
+    what it found. With `config.patience` the run ends early, saved, when the validation loss has not fallen for so many
+    evaluations. With a `sample` of the batches their shapes, and the memory that the largest wants, are said before the first
+    step. Training in several parts, of which each goes on from the checkpoint of the one before: `programs` are those of
+    `prepare`, compiled once for all parts, and `until` is the last step of this part (of them all: config.steps).
 
     Raises:
         ValueError: before the first step, if a step on the largest batch of the sample does not fit the device.
@@ -134,9 +140,11 @@ def train(
         if state is None:
             state = parallel.place(new_state(params, optimizer, config.seed), shardings)
         step, lowest, saved_at = int(state.step), checkpoints.best_loss(), time.monotonic()
-        journal.begin(step, checkpoints.notes().get(WINDOW))
+        notes = checkpoints.notes()
+        journal.begin(step, notes.get(WINDOW))
+        waited = notes.get(WAITED, 0)
 
-        while step < end:
+        while step < end and not has_waited(config, waited):
             batch = next(iterator)
             began = time.monotonic()
             state, sums = train_step(state, placed(batch, parts=config.optimizer.accumulate))
@@ -153,10 +161,18 @@ def train(
             if eval_step and (last or (config.eval_every and step % config.eval_every == 0)):
                 require_finite(state)
                 row = evaluate_all(eval_step, state, map(placed, evaluation_batches))
-                journal.write({"step": step, LOSS: row["nll"], **{f"validation/{name}": row[name] for name in row}})
-                journal.say(f"step {step}/{config.steps}  validation loss {row['nll']:.4f}")
+                if judge is not None:
+                    row |= judge(parallel.on_host(state.params))
+                journal.evaluated(step, LOSS, row)
+                waited += 1
                 if row["nll"] < lowest:
-                    improved = lowest = row["nll"]
+                    improved, waited = row["nll"], 0
+                    lowest = improved
+                if has_waited(config, waited) and not last:
+                    journal.say(f"the validation loss has not fallen for {waited} evaluations: training ends")
+                    last = True
+                    if step % config.log_every:
+                        journal.log(step, learning_rate=float(schedule(step - 1)))
 
             # All processes must decide alike, so with several of them a clock or a signal is asked about only now and
             # then.
@@ -167,7 +183,8 @@ def train(
             asked = step in config.keep_at or step % config.checkpoint_every == 0
             if last or stopping or overdue or improved is not None or asked:
                 require_finite(state)
-                checkpoints.save(state, iterator, validation_loss=improved, notes={WINDOW: journal.window(step)})
+                noted = {WINDOW: journal.window(step), WAITED: waited}
+                checkpoints.save(state, iterator, validation_loss=improved, notes=noted)
                 saved_at = time.monotonic()
             if stopping and not last:
                 raise Stopped(step)
@@ -204,6 +221,11 @@ def load_params(
 def evaluate_all(eval_step: Callable, state: TrainState, batches: Iterable[Batch]) -> dict[str, float]:
     """Means over all the batches, which lie on the devices; waits for them."""
     return means([eval_step(state.params, batch) for batch in batches])
+
+
+def has_waited(config: TrainConfig, waited: int) -> bool:
+    """Whether so many evaluations without a lower loss are all that the run waits for."""
+    return 0 < config.patience <= waited
 
 
 def require_finite(state: TrainState) -> None:

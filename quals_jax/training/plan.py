@@ -60,6 +60,7 @@ class Plan:
     checkpoint_bytes: int
     checkpoints_bytes: int
     hours: float | None
+    keep_at: tuple[int, ...] = ()
     cure: str = ""
 
     @property
@@ -123,7 +124,9 @@ def make_plan(
         epochs=config.steps / per_epoch if per_epoch else None,
         state_bytes=state,
         checkpoint_bytes=state,
-        checkpoints_bytes=state * (config.keep + 2),  # the last ones, the best, and the one being written
+        # The last ones, the best, the one being written, and those of asked steps.
+        checkpoints_bytes=state * (config.keep + 2 + len(config.keep_at)),
+        keep_at=tuple(sorted(config.keep_at)),
         hours=None if elsewhere else _hours(config, shapes, parameters, mesh),
         cure=_cure(config, shapes, state + 4 * parameters, limit),
     )
@@ -143,6 +146,8 @@ def table(plan: Plan) -> str:
     lines.append(
         f"checkpoints    {plan.checkpoint_bytes / GIGABYTE:.3f} GB each, up to {plan.checkpoints_bytes / GIGABYTE:.3f} GB"
     )
+    if plan.keep_at:
+        lines.append(f"kept           checkpoints of steps {', '.join(f'{step:,}' for step in plan.keep_at)}")
     if plan.hours is not None:
         lines.append(
             f"hours          about {plan.hours:.2g} ({UTILISATION:.0%} of this device's matrix product assumed)"

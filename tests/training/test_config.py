@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from quals_jax.commands import train
-from quals_jax.training.config import DataConfig, ModelConfig, TrainConfig
+from quals_jax.training.config import DataConfig, JudgedConfig, ModelConfig, TrainConfig
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
@@ -63,6 +63,11 @@ def test_changes_are_typed_by_the_field():
         ("--config.data.false_kinds=(1,)", "data.false_kinds is .* a tuple of texts"),
         ("--config.epochs=2", "steps is 3600; it must be 0, as epochs is 2.0"),
         ("--config.keep_at=(0,)", "keep_at is .* steps, from 1"),
+        ("--config.keep_at_epochs=(1,)", "keep_at_epochs is .* keep_at given: Gazette is endless"),
+        ("--config.keep_at_epochs=('1',)", "keep_at_epochs is .* a tuple of numbers"),
+        ("--config.patience=-1", "patience is -1; it must be at least 0"),
+        ("--config.judged.rows=4", "judged.rows is 4; it must be 0: a qagen writes no summaries"),
+        ("--config.judged.beams=2", "judged.beams has no effect: judged.rows is 0"),
         ("--memory=3", "--memory is for --dry_run"),
     ],
 )
@@ -91,11 +96,24 @@ def test_help_is_one_screen(capsys):
         (DataConfig(), "data.train is ''"),
         (DataConfig(train="x", source_buckets=(64, 32)), r"data.source_buckets is \(64, 32\); .* increasing"),
         (ModelConfig(), "model.tokenizer is ''"),
+        (
+            JudgedConfig(rows=2, min_length=9, max_length=8),
+            "judged.min_length is 9; it must be at most judged.max_length, 8",
+        ),
         (ModelConfig(initial="x", dtype="float16"), "model.dtype is 'float16'"),
     ],
 )
 def test_parts_check_themselves(config, message):
     with pytest.raises(ValueError, match=message):
+        config.validate()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"), [({"eval_every": 0}, "eval_every is 0"), ({}, "data.validation is empty")]
+)
+def test_patience_needs_evaluations(changes, message):
+    config = TrainConfig(patience=2, data=DataConfig(train="x"), model=ModelConfig(initial="x"), **changes)
+    with pytest.raises(ValueError, match=f"patience is 2; it must be 0, as {message}"):
         config.validate()
 
 
@@ -109,13 +127,44 @@ def test_a_batch_must_be_cut_evenly():
         config.validate()
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("data.validation", "gazette:validation"), ("eval_every", 5), ("export", "best")]
-)
-def test_what_has_no_effect_on_conseq_is_refused(name, value):
-    config = runpy.run_path(str(ROOT / "configs" / "gazette_conseq.py"))["get_config"]()
+def changed(name, changes):
+    """The configuration of that name with fields set."""
+    config = runpy.run_path(str(ROOT / "configs" / f"{name}.py"))["get_config"]()
     config.validate()
-    part, own = (config.data, "validation") if "." in name else (config, name)
-    setattr(part, own, value)
-    with pytest.raises(ValueError, match=f"{name} is .*ConSeq's training has no validation"):
-        config.validate()
+    for path, value in changes.items():
+        part, own = (config, path) if "." not in path else (getattr(config, path.split(".")[0]), path.split(".")[1])
+        setattr(part, own, value)
+    return config
+
+
+HELD_OUT = {"data.validation": "gazette:validation", "data.validation_rows": 100, "eval_every": 5}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"eval_every": 5}, "eval_every is 5; it must be 0: data.validation is empty"),
+        ({"export": "best"}, "export is 'best'; it must be 'last': data.validation is empty"),
+        ({"patience": 2, "eval_every": 5}, "eval_every is 5; it must be 0: data.validation is empty"),
+        ({"data.validation_rows": 5}, "data.validation_rows is 5; data.validation is empty"),
+        (HELD_OUT | {"eval_every": 0}, "eval_every is 0; with data.validation it must say how often"),
+        (HELD_OUT | {"data.validation_rows": 0}, "data.validation_rows is 0; Gazette is endless"),
+        (
+            HELD_OUT | {"judged.rows": 3, "judged.qagen": "embedded"},
+            "judged.qagen is 'embedded'; in ConSeq QUALS is by scoring",
+        ),
+        ({"keep_at_epochs": (0,)}, r"keep_at_epochs is \(0,\); it must be above 0"),
+    ],
+)
+def test_what_has_no_effect_on_conseq_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        changed("gazette_conseq", changes).validate()
+
+
+def test_conseq_may_be_validated():
+    changed(
+        "gazette_conseq", HELD_OUT | {"export": "best", "patience": 3, "judged.rows": 4, "keep_at_epochs": (1,)}
+    ).validate()
+    for changes in (HELD_OUT, {"keep_at_epochs": (1,)}):  # there is no telling what of rounds would be held out
+        with pytest.raises(ValueError, match="has no effect on rounds"):
+            changed("gazette_conseq_online", changes).validate()

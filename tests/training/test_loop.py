@@ -67,7 +67,7 @@ def run():
         patch.setattr(loop, name, once(getattr(loop, name)))
     sizes = dataclasses.replace(CONFIG, dropout=0.1)
 
-    def train(workdir, before=None, until=None, **changes):
+    def train(workdir, before=None, until=None, judge=None, **changes):
         config = dataclasses.replace(SETTINGS, **changes)
         journal = Journal(workdir / "metrics.jsonl", steps=config.steps)
         return loop.train(
@@ -78,6 +78,7 @@ def run():
             batches=grain.MapDataset.source(Batches(before)).to_iter_dataset(grain.ReadOptions(1, 1)),
             evaluate=likelihood_sums,
             evaluation_batches=[{"rows": random_part(seed)} for seed in (900, 901)],
+            judge=judge,
             journal=journal,
             mesh=parallel.make_mesh(jax.devices()[:2]),
             until=until,
@@ -140,6 +141,31 @@ def test_rows_of_a_stopped_run_are_means_over_whole_windows(run, unbroken, tmp_p
     run(tmp_path)
     wanted = {row["step"]: (row["loss"], row["gradient_norm"]) for row in rows(unbroken[1]) if "loss" in row}
     assert {row["step"]: (row["loss"], row["gradient_norm"]) for row in rows(tmp_path) if "loss" in row} == wanted
+
+
+def test_who_waits_in_vain_for_a_lower_validation_loss_ends(run, tmp_path, monkeypatch):
+    """Losses 3, 2, 2.5, 2.4: the second is the best, and two are waited for, also over a stop in between."""
+    losses = {1: 3.0, 2: 2.0, 3: 2.5, 4: 2.4}
+    monkeypatch.setattr(loop, "evaluate_all", lambda eval_step, state, batches: {"nll": losses[int(state.step)]})
+    changes = {"eval_every": 1, "patience": 2, "log_every": 3, "checkpoint_every": 100, "export": "best"}
+    with pytest.raises(loop.Stopped):
+        run(tmp_path, before={2: lambda: os.kill(os.getpid(), signal.SIGTERM)}, **changes)
+    params = run(tmp_path, **changes)
+    found = rows(tmp_path)
+    assert {row["step"]: row["validation_loss"] for row in found if "validation_loss" in row} == losses
+    assert [row["step"] for row in found if "loss" in row] == [3, 4]
+    before = (tmp_path / "metrics.jsonl").read_text()
+    assert same(run(tmp_path, before={0: lambda: pytest.fail("no batch is needed")}, **changes), params)
+    assert (tmp_path / "metrics.jsonl").read_text() == before
+    model = Bart(dataclasses.replace(CONFIG, dropout=0.1), rngs=nnx.Rngs(0))
+    assert same(loop.load_params(SETTINGS, tmp_path, model=model, step=2), params)
+
+
+def test_a_judge_sees_the_parameters_after_every_evaluation(run, tmp_path):
+    name = "encoder.layers.0.fc1.bias"
+    params = run(tmp_path, judge=lambda params: {"bias": float(params[name].sum())})
+    found = {row["step"]: row["validation/bias"] for row in rows(tmp_path) if "validation_loss" in row}
+    assert list(found) == [4, 8, 12] and found[12] == float(params[name].sum()) and len(set(found.values())) == 3
 
 
 def test_a_run_that_broke_off_goes_on_from_its_last_checkpoint(run, unbroken, tmp_path):
