@@ -1,4 +1,5 @@
-"""`batch_size="auto"`: how many rows a device takes at once, by what its compiled programs say of their memory."""
+"""How many rows a device takes at once, by what its compiled programs say of their memory (a batch size of "auto"); and how many texts are
+given together."""
 
 from __future__ import annotations
 
@@ -18,6 +19,16 @@ MOST = 256
 LONGEST = Shapes(summary=1024, document=1024, pair=64)  # of what QUALS reads and writes
 SHARE = 0.9  # of the device's memory; the rest is for what is not counted here
 TRIED = (8, 16)
+
+# Texts that are given together: at least so many, and so many for every row that the devices take at once. They are padded to some ten
+# shapes, and for each shape the last batch has empty places.
+LEAST_TOGETHER, FOR_EACH_PLACE = 256, 32
+
+
+def rows_together(places: int) -> int:
+    """How many texts are worth giving to devices that take so many rows at once: with 256 on eight devices two fifths of the places of
+    scoring are empty, with 2,048 a tenth (`benchmarks/shapes.py`)."""
+    return max(LEAST_TOGETHER, FOR_EACH_PLACE * places)
 
 
 def largest_batch_size(model, precision: Precision, mesh: Mesh) -> int:

@@ -176,20 +176,18 @@ def score_corpus(
     quals: Quals, documents: Sequence[str], summaries: Sequence[str], *, progress: bool = False
 ) -> CorpusResult:
     """`Quals.corpus`: block after block, so that progress can be shown."""
-    from quals_jax.quals import BLOCK_ROWS
-
     documents = check_texts("documents", documents, empty=False)
     summaries = check_texts("summaries", summaries)
     if len(documents) != len(summaries):
         raise ValueError(f"there are {len(documents)} documents and {len(summaries)} summaries")
-    blocks = range(0, len(documents), BLOCK_ROWS)
+    size = quals.block_rows
     if progress:
         from tqdm import tqdm
 
         bar = tqdm(total=len(documents), unit="summary")
     results = []
-    for start in blocks:
-        results += quals.score(documents[start : start + BLOCK_ROWS], summaries[start : start + BLOCK_ROWS])
+    for start in range(0, len(documents), size):
+        results += quals.score(documents[start : start + size], summaries[start : start + size])
         if progress:
             bar.update(len(results) - bar.n)
     if progress:

@@ -10,6 +10,7 @@ from itertools import islice
 import numpy as np
 
 from quals_jax import __version__
+from quals_jax.batch_size import rows_together
 from quals_jax.corpus import CorpusResult, score_corpus
 from quals_jax.coverage import coverage, unasked
 from quals_jax.document_answers import DocumentAnswer, ask_documents
@@ -23,7 +24,6 @@ from quals_jax.statistics import interval_of_mean
 from quals_jax.world import OutsideWorldWarning, Strangers
 
 SUMMARY_SCORES = ("likelihood", "beam")
-BLOCK_ROWS = 256
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -197,18 +197,23 @@ class Quals:
         return told
 
     def score_stream(
-        self, pairs: Iterable[tuple[str, str] | Mapping], block_rows: int = BLOCK_ROWS
+        self, pairs: Iterable[tuple[str, str] | Mapping], block_rows: int | None = None
     ) -> Iterator[QualsResult]:
         """Results of (document, summary) pairs, or of rows `{"document", "summary"}`, from any iterator, yielded as blocks of rows are
-        done; memory holds one block.
+        done; memory holds one block. block_rows: as many as suit the devices, unless it is said.
 
         Raises:
             TypeError, ValueError: for a row that is none, naming it, after the results of those before its block.
         """
-        pairs = check_pairs(pairs)
+        pairs, block_rows = check_pairs(pairs), block_rows or self.block_rows
         while block := list(islice(pairs, block_rows)):
             documents, summaries = zip(*block, strict=True)
             yield from self.score(documents, summaries)
+
+    @property
+    def block_rows(self) -> int:
+        """How many summaries are worth scoring together on these devices."""
+        return rows_together(self.qagen.runner.rows_at_once)
 
     def percentile(self, quals: float | None) -> float | None:
         """The percentage of reference summaries that score lower, if the model came with their scores under these settings."""

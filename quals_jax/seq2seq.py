@@ -316,9 +316,9 @@ class Seq2Seq:
 
         def run(numbers: list[int], shape):
             source, target = shape
-            ids = np.full((self._rows, source), self.config.pad_token_id, np.int32)
-            wanted = np.full((self._rows, PAIRS, target), self.config.pad_token_id, np.int32)
-            own_places: list = [()] * self._rows
+            ids = np.full((self.rows_at_once, source), self.config.pad_token_id, np.int32)
+            wanted = np.full((self.rows_at_once, PAIRS, target), self.config.pad_token_id, np.int32)
+            own_places: list = [()] * self.rows_at_once
             for place, row in self._places(chunks, numbers):
                 number, _, own = tasks[row]
                 ids[place, : len(sources[number])] = sources[number]
@@ -331,7 +331,7 @@ class Seq2Seq:
                 self._scored_positions += ids.size
             arrays = (ids, wanted)
             if places is not None:
-                arrays += stacked_places(own_places, self._rows, source)
+                arrays += stacked_places(own_places, self.rows_at_once, source)
             return program(self._params, *parallel.shard_rows(arrays, self.mesh))
 
         for numbers, found in parallel.in_batches([shape for shape, _ in cut], self.mesh.size, run):
@@ -358,7 +358,8 @@ class Seq2Seq:
         return self.mesh.devices.flat[0].platform
 
     @property
-    def _rows(self) -> int:
+    def rows_at_once(self) -> int:
+        """Of a batch, over all devices."""
         return self.batch_size * self.mesh.size
 
     def _program(self, function: Callable, *settings) -> Callable:
@@ -374,12 +375,15 @@ class Seq2Seq:
     def _each(self, sources: Sequence[Sequence[int]], run: Callable) -> Iterator[tuple[int, object]]:
         longest = self.config.max_positions
         shapes = [(padded_length(len(source), SEARCH_SOURCES, longest),) for source in sources]
-        for rows, found in parallel.in_batches(shapes, self._rows, run):
+        for rows, found in parallel.in_batches(shapes, self.rows_at_once, run):
             for place, row in enumerate(rows):
                 yield row, jax.tree.map(lambda array, place=place: array[place], found)
 
     def _pad(self, sources: Sequence[Sequence[int]], length: int) -> tuple[np.ndarray, np.ndarray]:
-        ids, lengths = np.full((self._rows, length), self.config.pad_token_id, np.int32), np.zeros(self._rows, np.int32)
+        ids, lengths = (
+            np.full((self.rows_at_once, length), self.config.pad_token_id, np.int32),
+            np.zeros(self.rows_at_once, np.int32),
+        )
         for place, source in enumerate(sources):
             ids[place, : len(source)], lengths[place] = source, len(source)
         return ids, lengths

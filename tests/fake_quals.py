@@ -21,6 +21,7 @@ class FakeQuals:
         self.qagen = SimpleNamespace(
             fingerprint="f",
             batch_size=16,
+            runner=SimpleNamespace(rows_at_once=16),
             padding=0.0,
             tokenizer=SimpleNamespace(connector_id=9, decode=lambda ids: decode(map(str, ids))),
         )

@@ -42,7 +42,7 @@ def test_the_results_are_those_of_score(quals, corpus):
 
 
 def test_blocks_change_nothing(quals, corpus, monkeypatch, capfd):
-    monkeypatch.setattr("quals_jax.quals.BLOCK_ROWS", 2)
+    monkeypatch.setattr("quals_jax.quals.rows_together", lambda places: 2)
     again = quals.corpus(np.array(DOCUMENTS), tuple(SUMMARIES), progress=True)
     assert [result.quals for result in again.results] == pytest.approx([result.quals for result in corpus.results])
     assert "3/3" in capfd.readouterr().err

@@ -14,7 +14,6 @@ from quals_jax.scoring.job import AUTO
 from quals_jax.scoring.ledger import ENDINGS, refuse_special
 from quals_jax.scoring.shards import shard_of
 
-BLOCK_ROWS = 256
 # The least and the most that is taken.
 LIMITS = {
     "num_beams": (1, 1000),
@@ -87,7 +86,7 @@ def parser() -> Parser:
         action="store_true",
         help="one of a cluster's processes: each takes its shard, OUTPUT.I-of-N",
     )
-    add("--block_rows", type=int, default=BLOCK_ROWS, metavar="N", help="input rows worked on together (256)")
+    add("--block_rows", type=int, metavar="N", help="input rows worked on together (as suits the devices)")
     add("--verbose", action="store_true", help="progress and compilations on standard error, terminal or not")
     add(
         "--profile",
@@ -163,7 +162,7 @@ def check(options) -> None:
     if options.documents == "-" and options.summaries == "-":
         raise UserError("--documents and --summaries cannot both be standard input")
     for name, (low, high) in LIMITS.items():
-        if getattr(options, name) != AUTO and not low <= getattr(options, name) <= high:
+        if getattr(options, name) not in (None, AUTO) and not low <= getattr(options, name) <= high:
             raise UserError(f"--{name} is {getattr(options, name)}; it must be from {low} to {high}")
     if options.num_groups is not None and (options.num_groups < 1 or options.num_beams % options.num_groups):
         raise UserError(f"--num_groups is {options.num_groups}; it must divide --num_beams, {options.num_beams}")

@@ -16,6 +16,7 @@ from quals_jax.scoring.columns import Columns
 from quals_jax.scoring.rows import Row, RowError, read_files, read_parallel, single_row
 
 AT_ONCE = 2  # blocks that are worked on together
+BLOCK_ROWS = 256  # unless it is said, or the devices are known
 
 
 class Block(NamedTuple):
@@ -36,7 +37,8 @@ class Block(NamedTuple):
 class RowSource:
     """Where rows come from: one file or several (`input`), two with a text a line, or one pair of texts; and how they are taken.
 
-    block_rows: rows of a block. on_error: what is done at a bad row, "stop" or "skip". document_column, summary_column, id_column:
+    block_rows: rows of a block; None: as many as suit the devices (`batch_size.rows_together`).
+    on_error: what is done at a bad row, "stop" or "skip". document_column, summary_column, id_column:
     the fields' names where they are not the usual ones. encoding: of text files.
     """
 
@@ -45,7 +47,7 @@ class RowSource:
     summaries: str | None = None
     document: str | None = None
     summary: str | None = None
-    block_rows: int = 256
+    block_rows: int | None = None
     on_error: str = "stop"
     document_column: str | None = None
     summary_column: str | None = None
@@ -57,40 +59,67 @@ class RowSource:
         return Columns(self.document_column, self.summary_column, self.id_column)
 
 
-def read_blocks(source: RowSource, shard: tuple[int, int] = (0, 1), seen=None) -> Iterator[Block]:
-    """The blocks of the input that belong to this shard, (index, count). `seen`, a hash, takes in every block, the others' too.
+def read_rows(source: RowSource) -> Iterator[Row | RowError]:
+    """The rows of the input, and in the place of bad ones what is wrong with them.
+
+    Raises:
+        UserError: where the input cannot be read, or has no rows.
+    """
+    empty = True
+    try:
+        if source.input is not None:
+            files = [source.input] if isinstance(source.input, str) else source.input
+            rows = read_files(files, source.columns, encoding=source.encoding, tell=_tell)
+        elif source.documents is not None:
+            rows = read_parallel(source.documents, source.summaries, source.encoding)
+        else:
+            rows = single_row(source.document, source.summary)
+        for row in rows:
+            empty = False
+            yield row
+    except RowError as error:
+        raise UserError(error) from None
+    if empty:
+        place = source.documents if source.input is None else ", ".join(files)
+        raise UserError(f"{place}: holds no rows")
+
+
+def look_ahead(source: RowSource, rows: Iterator[Row | RowError]) -> tuple[list[Row], Iterator[Row | RowError]]:
+    """The good ones among the first rows, and all rows.
+
+    Raises:
+        UserError: if there is a bad one among them (`--on_error stop`).
+    """
+    first = list(itertools.islice(rows, source.block_rows or BLOCK_ROWS))
+    bad = next((row for row in first if isinstance(row, RowError)), None)
+    if bad is not None and source.on_error == "stop":
+        raise UserError(bad)
+    return [row for row in first if not isinstance(row, RowError)], itertools.chain(first, rows)
+
+
+def read_blocks(
+    source: RowSource, shard: tuple[int, int] = (0, 1), seen=None, rows: Iterator[Row | RowError] | None = None
+) -> Iterator[Block]:
+    """The blocks of the input that belong to this shard, (index, count). `seen`, a hash, takes in every block, the others' too. `rows` are
+    those of the input, where some of them were looked at before.
 
     Raises:
         UserError: at a bad row, after the blocks before it (`--on_error stop`); where the input cannot be read, or has no rows.
     """
-    if source.input is not None:
-        files = [source.input] if isinstance(source.input, str) else source.input
-        rows = read_files(files, source.columns, encoding=source.encoding, tell=_tell)
-    elif source.documents is not None:
-        rows = read_parallel(source.documents, source.summaries, source.encoding)
-    else:
-        rows = single_row(source.document, source.summary)
+    rows = rows or read_rows(source)
     index, count = shard
-    try:
-        for number in itertools.count():
-            block = []
-            for row in itertools.islice(rows, source.block_rows):
-                if isinstance(row, RowError) and source.on_error == "stop":
-                    raise row
-                block.append(row)
-            if not block:
-                break
-            good = [row for row in block if not isinstance(row, RowError)]
-            read = Block(number, good, [str(row) for row in block if isinstance(row, RowError)])
-            if seen is not None:
-                seen.update(read.fingerprint.encode())
-            if number % count == index:
-                yield read
-    except RowError as error:
-        raise UserError(error) from None
-    if number == 0:
-        place = source.documents if source.input is None else ", ".join(files)
-        raise UserError(f"{place}: holds no rows")
+    for number in itertools.count():
+        block = list(itertools.islice(rows, source.block_rows or BLOCK_ROWS))
+        if not block:
+            return
+        wrong = [row for row in block if isinstance(row, RowError)]
+        if wrong and source.on_error == "stop":
+            raise UserError(wrong[0])
+        read = Block(number, [row for row in block if not isinstance(row, RowError)], list(map(str, wrong)))
+        if seen is not None:
+            seen.update(read.fingerprint.encode())
+        if number % count == index:
+            yield read
 
 
 def _tell(message: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import os
 import signal
 import threading
@@ -14,12 +13,13 @@ from dataclasses import dataclass, field, replace
 
 from quals_jax.errors import UserError
 from quals_jax.profiling import profiled
-from quals_jax.scoring.blocks import Block, read_blocks, run_blocks
+from quals_jax.scoring.blocks import Block, look_ahead, read_blocks, read_rows, run_blocks
 from quals_jax.scoring.job import AUTO, ScoreJob
 from quals_jax.scoring.ledger import Ledger, began_with
 from quals_jax.scoring.metric import load_quals
 from quals_jax.scoring.output import as_line, carried, output_rows, score_block
 from quals_jax.scoring.progress import Progress
+from quals_jax.scoring.row import Row
 from quals_jax.scoring.shards import shard_of
 from quals_jax.scoring.table import Summary
 from quals_jax.world import OutsideWorldWarning, Strangers
@@ -52,13 +52,13 @@ def run(job: ScoreJob, prepare: Callable[[], None], emit: Callable[[list[dict]],
     stamps = job.stamps()  # before anything is read: what changes from now on shows
     shard = shard_of(job.shard)
     seen = hashlib.sha256() if shard[1] > 1 else None  # for a merge: that all shards were given the same input
-    blocks = read_blocks(job, shard, seen)
-    first = next(blocks, None)
-    if first is not None:
-        _require_group(job.group_by, first)
+    first, rows = look_ahead(job, read_rows(job))
+    _require_group(job.group_by, first)
     prepare()
-    if job.batch_size == AUTO and job.output and not job.overwrite:
-        job = replace(job, batch_size=began_with(job.output, "batch_size") or AUTO)
+    from quals_jax.batch_size import rows_together
+
+    if job.batch_size == AUTO:
+        job = replace(job, batch_size=_as_begun(job, "batch_size") or AUTO)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         quals = load_quals(job)
@@ -66,7 +66,11 @@ def run(job: ScoreJob, prepare: Callable[[], None], emit: Callable[[list[dict]],
         job = replace(job, batch_size=quals.qagen.batch_size)
     warnings.simplefilter("ignore", OutsideWorldWarning)  # the table and the report say it
     said = [str(warning.message) for warning in said if warning.category is UserWarning]
-    blocks = itertools.chain([] if first is None else [first], blocks)
+    if job.block_rows is None:
+        # Shards must have equal blocks, whatever machines they are scored on.
+        places = quals.qagen.batch_size if job.shard else quals.qagen.runner.rows_at_once
+        job = replace(job, block_rows=_as_begun(job, "block_rows") or rows_together(places))
+    blocks = read_blocks(job, shard, seen, rows)
     if job.output:
         return _to_file(job, Outcome(quals, _summary(job, quals), said), blocks, stamps, seen)
     return _handed_on(job, Outcome(quals, _summary(job, quals), said), blocks, emit)
@@ -77,10 +81,15 @@ def _summary(job: ScoreJob, quals) -> Summary:
     return Summary(Strangers() if getattr(quals.qagen, "only_gazette", False) else None, job.group_by)
 
 
-def _require_group(field: str | None, block: Block) -> None:
+def _as_begun(job: ScoreJob, name: str):
+    """What a run that goes on had for a setting that was left open; None where none goes on."""
+    return began_with(job.output, name) if job.output and not job.overwrite else None
+
+
+def _require_group(field: str | None, rows: list[Row]) -> None:
     """Finds before the work a field that is misspelt."""
-    has = {"id": None} | {name: None for row in block.rows for name in carried(row)}
-    if field and block.rows and field not in {*has, "summary_index", "truncated", "summary_truncated"}:
+    has = {"id": None} | {name: None for row in rows for name in carried(row)}
+    if field and rows and field not in {*has, "summary_index", "truncated", "summary_truncated"}:
         raise UserError(f"--group_by {field}: the rows have no such field; they have {', '.join(map(repr, has))}")
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from quals_jax.errors import TRY_AGAIN, UserError
 from quals_jax.peers import Peers, watch
-from quals_jax.scoring.job import ScoreJob
+from quals_jax.scoring.job import AUTO, ScoreJob
 
 
 def shard_of(text: str | None) -> tuple[int, int]:
@@ -51,10 +51,14 @@ def among_processes(job: ScoreJob, *, distributed: bool) -> tuple[ScoreJob, Peer
         raise UserError(f"the other processes are not reached ({error}); use --shard I/N instead") from None
     if count == 1:
         return job, peers
+    from quals_jax.batch_size import ON_CPU, rows_together
+
+    rows = ON_CPU if job.batch_size == AUTO else job.batch_size
     own = f"{index}-of-{count}"
     return replace(
         job,
         shard=f"{index}/{count}",
+        block_rows=job.block_rows or rows_together(rows * jax.local_device_count()),
         output=f"{job.output}.{own}",
         report=job.report and f"{job.report}.{own}.html",
         summary_json=job.summary_json and f"{job.summary_json}.{own}",

@@ -305,3 +305,19 @@ def test_a_batch_size_that_was_found_stands_in_the_record_and_is_used_again(run)
     assert run(*FLAGS, "--batch_size", "auto", "--overwrite", quals=other)[0] == 0 and recorded() == 64
     assert run("--input", "i.jsonl", "--batch_size", "many")[0] == 2
     assert run("--input", "i.jsonl", "--batch_size", 0)[0] == 2
+
+
+def test_blocks_suit_the_devices_and_stay_what_they_were(run):
+    Path("i.jsonl").write_bytes(lines("a", "b"))
+
+    def recorded(name="o.jsonl"):
+        return json.loads(Path(f"{name}.run.json").read_text())["arguments"]["block_rows"]
+
+    many = FakeQuals()
+    many.qagen.runner.rows_at_once = 8 * 16
+    assert run("--input", "i.jsonl", "--output", "o.jsonl")[0] == 0 and recorded() == 32 * 16
+    assert run("--input", "i.jsonl", "--output", "o.jsonl", quals=many)[0] == 0 and recorded() == 32 * 16
+    assert run("--input", "i.jsonl", "--output", "p.jsonl", quals=many)[0] == 0 and recorded("p.jsonl") == 32 * 128
+    many.qagen.batch_size = 4  # of a shard, whatever machine it is on: by the batch size alone, and at least 256
+    assert run("--input", "i.jsonl", "--output", "s.jsonl", "--shard", "0/2", quals=many)[0] == 0
+    assert recorded("s.jsonl") == 256
