@@ -9,7 +9,7 @@ TEST := $(VENV)/.test
 RAY := $(VENV)/.ray
 REQUIREMENTS := pyproject.toml constraints.txt
 
-.PHONY: tpu setup score test test-newest train bench soak lint test-ray clean
+.PHONY: english tpu setup score test test-newest train bench soak lint test-ray clean
 
 setup: $(SETUP)
 
@@ -53,6 +53,13 @@ tpu: $(TRAIN)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,tpu]'
 	$(BIN)/python benchmarks/tpu.py --models embedded $(if $(ALL),large)
 	$(if $(ALL),$(BIN)/python benchmarks/tpu.py --models large --topology v5e:4x4 --programs train_mle train_conseq --shard_params)
+
+# A QAGen for real English from nothing, and what it is worth: for one GPU, about 15 minutes and the measurements (docs/english.md).
+# DATA: where the data sets lie; SMALL=1: a tiny one, on a CPU.
+DATA ?= data
+english: $(TRAIN)
+	$(BIN)/python benchmarks/english.py train --data $(DATA) --folder $(or $(FOLDER),out/english) $(if $(SMALL),--small)
+	$(BIN)/python benchmarks/english.py measure --data $(DATA) --folder $(or $(FOLDER),out/english) $(if $(SMALL),--small)
 
 lint: $(TEST)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

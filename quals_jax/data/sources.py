@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from quals_jax.data.by_sentence import by_sentence
 from quals_jax.data.hub_sets import hub_set
 from quals_jax.data.lines import lines
 from quals_jax.data.pairs import json_rows, newsqa, question_lines, squad
@@ -14,11 +15,11 @@ from quals_jax.data.texts import First, Joined, Text, by_source
 
 GAZETTE = "gazette"
 FORMS = (
-    "squad:FILE, newsqa:FILE#SPLIT, hf:NAME_OR_FOLDER#SPLIT, tfds:NAME#SPLIT, jsonl:FILE, lines:FILE, text:SOURCES,TARGETS or"
+    "squad:FILE, squad-sentences:FILE, newsqa:FILE#SPLIT, hf:NAME_OR_FOLDER#SPLIT, tfds:NAME#SPLIT, jsonl:FILE, lines:FILE, text:SOURCES,TARGETS or"
     " gazette:SPLIT"
 )
 # Blanks inside of a path are part of it: the next source begins with its form.
-BETWEEN = re.compile(r"\s+(?=(?:squad|newsqa|hf|tfds|jsonl|lines|text|gazette):)")
+BETWEEN = re.compile(r"\s+(?=(?:squad|squad-sentences|newsqa|hf|tfds|jsonl|lines|text|gazette):)")
 
 
 def open_sources(
@@ -54,6 +55,8 @@ def open_source(word: str, *, folder: str = "", clean: str = "reference", unansw
         if split.isdecimal() and not Path(place).exists():
             return First(squad(path, unanswerable=unanswerable), int(split))
         return squad(place, unanswerable=unanswerable)
+    if place and form == "squad-sentences":
+        return by_sentence(squad(place, unanswerable=unanswerable))
     if place and form == "lines":
         return lines(place)
     if place and form == "newsqa":

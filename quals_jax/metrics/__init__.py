@@ -34,6 +34,7 @@ REGISTRY = {
     "overlap1": "quals_jax.metrics.overlap:load_1",
     "overlap2": "quals_jax.metrics.overlap:load_2",
     "overlap3": "quals_jax.metrics.overlap:load_3",
+    "random": "quals_jax.metrics.chance:load",
 }
 
 

@@ -88,3 +88,18 @@ def test_the_first_paragraphs_of_a_squad_file(tmp_path):
     path = tmp_path / "my set.json"
     path.write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
     assert [text.source for text in open_sources(f"squad:{path}#2 squad:{path}#1")] == ["c0", "c1", "c0"]
+
+
+def test_a_sentence_with_the_questions_that_it_answers_is_a_text(tmp_path):
+    import json
+
+    context = "Ann sang in Oslo. It rained on Ann. Bob left Oslo at 9."
+    asked = {"Who left?": "Bob", "When did he leave?": "9", "What fell?": "rain", "Who sang?": "Ann", "Where?": "Oslo"}
+    qas = [{"question": own, "answers": [{"text": answer}]} for own, answer in asked.items()]
+    path = tmp_path / "squad.json"
+    path.write_text(json.dumps({"data": [{"paragraphs": [{"context": context, "qas": qas}]}]}))
+    found = open_sources(f"squad-sentences:{path}")
+    assert list(found) == [
+        Text("It rained on Ann.", (Target("What fell?", "rain"),)),
+        Text("Bob left Oslo at 9.", (Target("Who left?", "Bob"), Target("When did he leave?", "9"))),
+    ]

@@ -21,7 +21,7 @@ def test_what_every_name_leads_to_is_there():
         assert callable(getattr(importlib.import_module(module), function))
 
 
-@pytest.mark.parametrize("name", [name for name in metrics.REGISTRY if name.startswith(("rouge", "overlap"))])
+@pytest.mark.parametrize("name", [name for name in metrics.REGISTRY if name.startswith(("rouge", "overlap", "random"))])
 def test_metrics_without_models_keep_the_protocol(name):
     metric = load(name)
     assert isinstance(metric, metrics.Metric)
@@ -101,3 +101,15 @@ def test_the_example_of_the_documentation_works_as_it_stands(tmp_path, monkeypat
     metric = load("numbers")
     assert isinstance(metric, metrics.Metric)
     assert metric.score(DOCUMENTS, SUMMARIES) == [None, 0.5]
+
+
+def test_random_numbers_are_evenly_spread_and_stay():
+    """Of 4,000 the mean is 1/2 and the variance 1/12 within 4 standard deviations; half of them below the half."""
+    import numpy as np
+
+    documents, summaries = ["d"] * 4000, [str(place) for place in range(4000)]
+    scores = np.array(load("random").score(documents, summaries))
+    assert abs(scores.mean() - 0.5) < 4 * (1 / 12 / 4000) ** 0.5
+    assert abs(scores.var() - 1 / 12) < 4 * (1 / 180 / 4000) ** 0.5
+    assert load("random").score(["d", "e"], ["7", "7"]) == [scores[7], load("random").score(["e"], ["7"])[0]]
+    assert scores.min() >= 0 and scores.max() < 1 and len(set(scores)) == 4000
