@@ -2,16 +2,19 @@
 
 Every program is compiled ahead of time by `libtpu` (extra [tpu]) for a slice that is not there, and read: it must fit the chip's memory,
 sort nothing as wide as the vocabulary, and, where it only reads, talk to no other chip; a training step reduces gradients and gathers
-nothing unless parameters lie in pieces. Ends with status 1 where one of these does not hold. BART-large takes minutes a program.
+nothing unless parameters lie in pieces, and then nothing but these. Ends with status 1 where one of these does not hold. BART-large takes
+minutes a program.
 """
 
 import argparse
+import math
 import re
 import sys
 import time
 
 GIB = 2**30
 CHIP_MEMORY = {"v5e": 16 * GIB, "v5p": 95 * GIB, "v6e": 32 * GIB, "v4": 32 * GIB}
+PARAMETERS = "sharding_constraint"
 COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
 
 
@@ -70,6 +73,8 @@ def main() -> int:
             allowed = () if program in INFERENCE else COLLECTIVES if options.shard_params else ("all-reduce",)
             if strange := set(found) - set(allowed):
                 failed.append(f"{name} {program}: {', '.join(sorted(strange))}")
+            if brought := {source: count for source, count in gathered(text).items() if source != PARAMETERS}:
+                failed.append(f"{name} {program}: gathers more than parameters: {brought}")
     print("(operations and bytes of a loop's body are counted once)")
     for line in failed:
         print(line, file=sys.stderr)
@@ -106,6 +111,20 @@ def abstract_model(name: str, precision, *, remat: bool = False):
         jnp.zeros((config.vocab_size,), jnp.float32)
     )  # no parameter: part of a training step
     return model
+
+
+def gathered(text: str) -> dict[str, int]:
+    """How many floating-point numbers a compiled program brings together from all chips, by what in the step asks for them: parameters,
+    which lie in pieces, do (`training/step.py` says so with a sharding constraint); the optimizer's moments must stay where they are."""
+    counts: dict[str, int] = {}
+    for result, rest in re.findall(r" = (.*?) all-gather(?:-start)?\((.*)", text):
+        shapes = re.findall(r"\b(?:f|bf)\d+\[([\d,]+)\]", result)
+        if not shapes:  # places of words in the embedding's gradient
+            continue
+        source = re.search(r'op_name="[^"]*?([^/"]+)"', rest)
+        name = source.group(1) if source else "unknown"
+        counts[name] = counts.get(name, 0) + max(math.prod(map(int, shape.split(","))) for shape in shapes)
+    return counts
 
 
 def sorted_widths(text: str) -> list[int]:

@@ -1,0 +1,20 @@
+"""How a compiled program is read: lines as XLA writes them for a step whose parameters lie in pieces."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+import tpu
+
+TEXT = """
+  %all-gather.1 = bf16[1024,1024]{1,0:T(8,128)} all-gather(%param_0.16), dimensions={0}, metadata={op_name="jit(step)/sharding_constraint"}
+  %all-gather-start.2 = (f32[4,8]{1,0}, f32[16,8]{1,0}) all-gather-start(%copy.3), metadata={op_name="jit(step)/sharding_constraint"}
+  %all-gather.3 = s32[4096]{0} all-gather(%ids), channel_id=3, metadata={op_name="jit(step)/transpose(jvp(jit(_take)))/scatter-add"}
+  %all-gather-done.2 = f32[16,8]{1,0} all-gather-done(%all-gather-start.2)
+"""
+MOMENTS = '  %all-gather.4 = f32[256]{0} all-gather(%mu), channel_id=4, metadata={op_name="jit(step)/mul"}\n'
+
+
+def test_what_is_gathered_is_told_by_who_asks_for_it():
+    assert tpu.gathered(TEXT) == {tpu.PARAMETERS: 1024 * 1024 + 16 * 8}
+    assert tpu.gathered(TEXT + MOMENTS) == {tpu.PARAMETERS: 1024 * 1024 + 16 * 8, "mul": 256}
