@@ -94,6 +94,27 @@ def test_rows_are_counted_as_they_are_padded():
     assert memory.batch_structs({"rows": random_part(1, rows=5)}, mesh, 2)["rows"]["source_ids"].shape == (8, 9)
 
 
+@pytest.mark.parametrize(
+    ("devices", "rows", "pair", "gibibytes"),
+    [
+        (1, 8, 1, 4.54 + 10.63),
+        (1, 8, 2, 4.54 + 12.60),
+        (4, 32, 1, 1.14 + 8.79),
+        (4, 32, 2, 1.14 + 9.93),
+        (16, 128, 2, 0.29 + 9.83),
+    ],
+)
+def test_the_formula_is_near_what_the_tpu_s_compiler_says(devices, rows, pair, gibibytes):
+    """BART-large's steps by likelihood and of ConSeq for a v5e, bfloat16, 8 rows a chip of 512 and 64 tokens; with parameters in pieces
+    on four chips and on sixteen, and whole. From `benchmarks/tpu.py`."""
+    parameters = 406_291_456
+    sizes = memory.Sizes(layers=24, model=1024, inner=4096, heads=16, item=2, remat=False)
+    batch = {"rows": {"source_ids": np.zeros((rows, 512)), "target_ids": np.zeros((rows, pair, 64))}}
+    of = {"parts": 1, "devices": devices, "sharded": devices > 1}
+    found = memory.formula_bytes(12 * parameters, parameters, batch, sizes, **of)
+    assert found / 2**30 == pytest.approx(gibibytes, rel=0.06)
+
+
 def test_remat_keeps_less():
     sizes = memory.sizes_of(dataclasses.replace(CONFIG, encoder_layers=6, decoder_layers=6), item=2, remat=False)
     assert (sizes.layers, sizes.model, sizes.inner, sizes.heads) == (12, 16, 32, 2)
