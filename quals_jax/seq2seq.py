@@ -201,6 +201,9 @@ class Seq2Seq:
         self._params = parallel.replicate(inference_params(params, self.precision), self.mesh)
         self._programs: dict[tuple, Callable] = {}
         self._lock = threading.Lock()
+        self.on_texts: Callable[[int], None] = lambda count: (
+            None
+        )  # told how many texts have come back, batch after batch
         self._scored_tokens = self._scored_positions = 0
 
     def use_weights(self, model) -> None:
@@ -335,6 +338,7 @@ class Seq2Seq:
             return program(self._params, *parallel.shard_rows(arrays, self.mesh))
 
         for numbers, found in parallel.in_batches([shape for shape, _ in cut], self.mesh.size, run):
+            self.on_texts(sum(len(chunks[number]) for number in numbers))
             for place, row in self._places(chunks, numbers):
                 number, start, own = tasks[row]
                 for offset in range(len(own)):
@@ -376,6 +380,7 @@ class Seq2Seq:
         longest = self.config.max_positions
         shapes = [(padded_length(len(source), SEARCH_SOURCES, longest),) for source in sources]
         for rows, found in parallel.in_batches(shapes, self.rows_at_once, run):
+            self.on_texts(len(rows))
             for place, row in enumerate(rows):
                 yield row, jax.tree.map(lambda array, place=place: array[place], found)
 

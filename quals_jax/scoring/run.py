@@ -116,7 +116,7 @@ def _to_file(job: ScoreJob, outcome: Outcome, blocks: Iterator[Block], stamps: d
 
         if not ledger.finished:
             with _stoppable(not job.piped) as stopped, profiled(job.profile) as unit_done:
-                run_blocks(blocks, lambda block: score_block(quals, block), write, stopped.is_set)
+                run_blocks(blocks, _working(quals, progress), write, stopped.is_set)
             progress.close()
             if stopped.is_set():
                 outcome.blocks = ledger.blocks
@@ -141,10 +141,21 @@ def _handed_on(job: ScoreJob, outcome: Outcome, blocks: Iterator[Block], emit: C
         unit_done()
 
     with profiled(job.profile) as unit_done:
-        run_blocks(blocks, lambda block: score_block(quals, block), write, lambda: False)
+        run_blocks(blocks, _working(quals, progress), write, lambda: False)
     progress.close()
     outcome.skipped = len(outcome.messages)
     return outcome
+
+
+def _working(quals, progress: Progress) -> Callable[[Block], list]:
+    """Scores a block, and has the model tell how far it is."""
+    quals.qagen.runner.on_texts = progress.texts
+
+    def work(block: Block) -> list:
+        progress.enter(len(block.rows), _share(block))
+        return score_block(quals, block)
+
+    return work
 
 
 def _share(block: Block | None) -> float | None:
