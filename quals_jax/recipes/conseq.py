@@ -137,7 +137,6 @@ def sample_from(
     result, sampling = folder / "candidates.jsonl", settings.sampling()
 
     def make(rows: range) -> list[dict]:
-        say(f"sampling: {rows.start} of {len(documents)} documents")
         own = [documents[row] for row in rows]
         sampled = summarizer.sample([row.document for row in own], settings.samples, sampling, settings.seed)
         return [
@@ -145,7 +144,11 @@ def sample_from(
             for row, texts in zip(own, sampled, strict=True)
         ]
 
-    steps.in_blocks(result, candidate_inputs(settings, inputs), len(documents), make, block_rows=settings.block_rows)
+    say(f"sampling: {len(documents)} documents")
+    steps.in_blocks(
+        result, candidate_inputs(settings, inputs), len(documents), make, block_rows=settings.block_rows,
+        say=lambda line: say(f"sampling: {line}"),
+    )  # fmt: skip
     return result
 
 
@@ -172,12 +175,15 @@ def score(
     with processes_for(len(rows) * config.candidates.samples if by_rouge else 0) as pool:
 
         def make(block: range) -> list[dict]:
-            say(f"scoring: {block.start} of {len(rows)} documents")
             own = [rows[row] for row in block]
             scored = rouge_scores(own, pool) if by_rouge else quals_scores(quals, own)
             return [row | found for row, found in zip(own, scored, strict=True)]
 
-        steps.in_blocks(result, inputs, len(rows), make, block_rows=config.candidates.block_rows)
+        say(f"scoring: {len(rows)} documents")
+        block_rows = config.candidates.block_rows
+        steps.in_blocks(
+            result, inputs, len(rows), make, block_rows=block_rows, say=lambda line: say(f"scoring: {line}")
+        )
     return result
 
 

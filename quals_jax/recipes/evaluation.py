@@ -64,7 +64,8 @@ def evaluate(
             write, made_by = _writer(systems[number - 1], quals, search, tokenizer, dtype, batch_size)
         made_by |= {"metrics": signatures} if signatures else {}
         made_by |= {"oracle": ORACLE} if documents.split is not None else {}
-        _evaluate_one(path, write, {"data": data, "quals": quals.signature, **made_by}, documents, quals, metrics)
+        made_by |= {"data": data, "quals": quals.signature}
+        _evaluate_one(path, write, made_by, documents, quals, metrics, lambda line, name=name: say(f"{name}: {line}"))
         results[name] = list(steps.read_rows(path))
     text = table(results, quals.signature, signatures, remarks=remarks)
     if parallel.is_first_process():
@@ -79,7 +80,15 @@ def evaluate(
     return text
 
 
-def _evaluate_one(path: Path, write: Callable, inputs: dict, documents, quals, metrics: Mapping[str, Metric]) -> None:
+def _evaluate_one(
+    path: Path,
+    write: Callable,
+    inputs: dict,
+    documents,
+    quals,
+    metrics: Mapping[str, Metric],
+    say: Callable[[str], None],
+) -> None:
     from quals_jax.gazette import check
     from quals_jax.metrics.rouge import rouge
 
@@ -98,7 +107,7 @@ def _evaluate_one(path: Path, write: Callable, inputs: dict, documents, quals, m
                 made[-1] |= {"kind": row.story.kind.name, **facts(check(row.story, summary))}
         return made
 
-    steps.in_blocks(path, inputs, len(documents), make, block_rows=BLOCK_ROWS)
+    steps.in_blocks(path, inputs, len(documents), make, block_rows=BLOCK_ROWS, say=say)
 
 
 def facts(verdict) -> dict:

@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from quals_jax import parallel
+from quals_jax.training.journal import clock as in_words
 
 LOCK_SECONDS = 1.0  # between two looks at a lock that another run holds
 
@@ -48,11 +49,15 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def in_blocks(result: Path, inputs: dict, total: int, make: Callable[[range], list[dict]], *, block_rows: int) -> None:
+def in_blocks(
+    result: Path, inputs: dict, total: int, make: Callable[[range], list[dict]], *, block_rows: int,
+    say: Callable[[str], None] = lambda line: None, clock: Callable[[], float] = time.monotonic,
+) -> None:  # fmt: skip
     """Writes `result`, the JSON lines of all blocks of rows in order. A block that is on disk is not made again.
 
     With several processes each makes every n-th block, and the first puts them together: `result` must lie where all
-    of them see it. Nothing is done where the result fits.
+    of them see it. Nothing is done where the result fits. `say` is told after every block how far the first process is, how fast, and
+    how long it will still take.
     """
     if _all_agree(fits(result, inputs)):
         return
@@ -61,11 +66,16 @@ def in_blocks(result: Path, inputs: dict, total: int, make: Callable[[range], li
         start_folder(folder, inputs)
     parallel.wait_for_all(f"{result.name} begun")
     starts = range(0, total, block_rows)
-    for number in range(parallel.process_index(), len(starts), parallel.process_count()):
-        block = folder / f"{number:06}.jsonl"
-        if not block.exists():
-            rows = make(range(starts[number], min(starts[number] + block_rows, total)))
-            write_whole(block, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    numbers = range(parallel.process_index(), len(starts), parallel.process_count())
+    missing = [number for number in numbers if not (folder / f"{number:06}.jsonl").exists()]
+    began = clock()
+    for made, number in enumerate(missing, 1):
+        end = min(starts[number] + block_rows, total)
+        rows = make(range(starts[number], end))
+        write_whole(folder / f"{number:06}.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        seconds = max(clock() - began, 1e-9)
+        left = seconds / made * (len(missing) - made)
+        say(f"{end} of {total}, {made * block_rows / seconds:.1f}/s, {in_words(left)} left")
     parallel.wait_for_all(f"{result.name} made")
     if parallel.is_first_process():
         partial = result.with_name(result.name + ".partial")

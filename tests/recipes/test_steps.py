@@ -126,3 +126,16 @@ def test_every_process_waits_for_the_lock(tmp_path):
         (tmp_path / "free").touch()
     ends = [process.communicate(timeout=60)[0] for process in processes]
     assert [end.splitlines()[-1] for end in ends] == ["freed 1"] * 2  # Gloo says a line of its own first
+
+
+def test_after_every_block_it_says_how_far_how_fast_and_how_long_still(tmp_path):
+    seconds, said = [100.0], []
+
+    def make(block):
+        seconds[0] += 4.0
+        return rows_of(block)
+
+    steps.in_blocks(tmp_path / "r.jsonl", {}, 7, make, block_rows=2, say=said.append, clock=lambda: seconds[0])
+    assert said == [
+        "2 of 7, 0.5/s, 0:00:12 left", "4 of 7, 0.5/s, 0:00:08 left", "6 of 7, 0.5/s, 0:00:04 left", "7 of 7, 0.5/s, 0:00:00 left",
+    ]  # fmt: skip
