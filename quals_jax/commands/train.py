@@ -94,8 +94,10 @@ def _run(config, options) -> int:
     import jax
 
     from quals_jax import parallel
+    from quals_jax.compiled import keep_compiled_programs
     from quals_jax.recipes.config import ConseqConfig
 
+    keep_compiled_programs()  # a run that goes on compiles nothing again
     if isinstance(config, ConseqConfig):
         if options.export:
             raise UsageError("--export is for likelihood training; ConSeq writes its model when it is trained")

@@ -122,7 +122,9 @@ def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None, m
             mesh=mesh,
         )
         if data.counts:
-            journal.write({"step": config.steps, **data.counts})
+            journal.write(
+                {"step": journal.marked_step, **data.counts}
+            )  # the last: with patience not always config.steps
             journal.say("  ".join(f"{name} {count:,}" for name, count in data.counts.items()))
         close_journal(journal, workdir)
         return export(

@@ -27,6 +27,14 @@ SMALL = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """Where the runs of this file keep their compiled programs."""
+    folder = tmp_path_factory.mktemp("cache")
+    ONE_DEVICE["XDG_CACHE_HOME"] = str(folder)
+    return folder / "quals_jax" / "compiled"
+
+
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tokenizer")
@@ -217,16 +225,19 @@ def test_two_processes_train_as_one_does(unbroken, together):
         assert np.abs(found[name].astype(float) - wanted[name].astype(float)).mean() < 1e-3
 
 
-def test_one_process_goes_on_from_where_two_were(unbroken, together, tokenizer, tmp_path):
+def test_one_process_goes_on_from_where_two_were(unbroken, together, tokenizer, tmp_path, cache):
     """As after a host was lost: the last checkpoint is of step 10, and of a machine that is no longer there."""
     workdir = shutil.copytree(together, tmp_path / "one")
     for later in ("15", "16"):
         shutil.rmtree(workdir / "checkpoints" / later)
     shutil.rmtree(workdir / "model")
+    compiled = sorted(path.name for path in cache.glob("jit_train_step-*"))
     result = run(workdir, tokenizer)
     assert (result.returncode, result.stderr) == (0, "")
     assert [row["step"] for row in metrics(workdir) if "loss" in row] == [4, 8, 12, 16]
     np.testing.assert_allclose(losses_of(workdir), losses_of(unbroken), rtol=1e-5)
+    # The step of one process was compiled for the run never stopped, and not again.
+    assert compiled and sorted(path.name for path in cache.glob("jit_train_step-*")) == compiled
 
 
 def begin(number, workdir, tokenizer, address, *changes, seconds=60):
