@@ -24,7 +24,7 @@ def main() -> int:
         "--models", nargs="+", choices=("embedded", "base", "large", "t5_large"), default=["embedded", "large"]
     )
     parser.add_argument("--topology", default="v5e:2x2")
-    parser.add_argument("--programs", nargs="+", help="of search, score, sample, train_mle, train_conseq (all)")
+    parser.add_argument("--programs", nargs="+", help="of search, score, answer, sample, train_mle, train_conseq (all)")
     parser.add_argument("--dtype", default="bfloat16")
     parser.add_argument(
         "--shard_params", action="store_true", help="train with parameters and optimizer state cut over the chips"

@@ -44,7 +44,7 @@ def _goes_on(name: str, arguments: list[str]) -> bool:
     """Whether the same command takes its work up where it was interrupted."""
     given = {argument.partition("=")[0] for argument in arguments}
     return name in ("train", "evaluate") or (
-        name in ("score", "rerank") and "--output" in given and "-" not in arguments
+        name in ("score", "rerank", "prefer", "correct") and "--output" in given and "-" not in arguments
     )
 
 

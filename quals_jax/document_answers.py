@@ -51,7 +51,7 @@ def ask_documents(
     """Per document and pair, the answer that is decoded from the document behind the pair's question, greedily. A document is encoded
     once, and a question that several of its pairs have is asked once.
 
-    long_documents: as in `Quals`; of the answers of several windows the likeliest is taken, and there is none where no window has one.
+    long_documents: as in `Quals`; of several windows the answer of that one is taken which makes question and answer together likeliest.
     quoting: answers are spans of the document by construction (or the model's word for "no answer").
 
     Raises:
@@ -74,8 +74,13 @@ def ask_documents(
     )
     answers = []
     for own, pairs, asked in zip(parts, prompts, distinct, strict=True):
-        said = [[_answer(qagen, part, *found) for found in next(written)] for part in own]  # [part][prompt]
-        told = {prompt: _best(candidates) for prompt, *candidates in zip(asked, *said, strict=True)}
+        found = [(part, next(written)) for part in own]
+        told = {}
+        for number, prompt in enumerate(asked):
+            part, best = max(
+                ((part, said[number]) for part, said in found), key=lambda one: one[1][2] + one[1][1].sum()
+            )
+            told[prompt] = _answer(qagen, part, *best[:2])
         answers.append([told[prompt] for prompt in pairs])
     return answers
 
@@ -102,14 +107,6 @@ def _answer(qagen: QAGen, part: _Part, ids: Sequence[int], logprobs: Float[np.nd
         return DocumentAnswer(None, logprob, None)
     place = locate(text, part.text)
     return DocumentAnswer(text, logprob, None if place is None else (part.start + place[0], part.start + place[1]))
-
-
-def _best(answers: Sequence[DocumentAnswer]) -> DocumentAnswer:
-    """Of the answers of a document's parts: the likeliest; where none has an answer, the part that is least sure of that."""
-    found = [answer for answer in answers if answer.text is not None]
-    if not found:
-        return min(answers, key=lambda answer: answer.logprob)
-    return max(found, key=lambda answer: answer.logprob)
 
 
 def _places(qagen: QAGen, part: _Part) -> list[tuple[list[int], list[bool]]]:

@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 from quals_jax import parallel, seq2seq
 from quals_jax.decoding.diverse_beam import SearchConfig
 from quals_jax.decoding.sampling import SamplingConfig
+from quals_jax.places import LONGEST_ANSWER
 from quals_jax.precision import Precision
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -45,7 +46,7 @@ def lower_one(
     name: str, qagen, summarizer, precision: Precision, platform: str | None, mesh: Mesh, *, rows: int = ROWS,
     shapes: Shapes | None = None, **options,
 ):  # fmt: skip
-    """The program of that name: `search` and `score` of a QAGen's model, `sample`, `train_mle` and `train_conseq` of a summarizer's.
+    """The program of that name: `search`, `score` and `answer` of a QAGen's model, `sample`, `train_mle` and `train_conseq` of a summarizer's.
 
     Args:
         qagen, summarizer: models (abstract ones of `nnx.eval_shape` will do: no number is looked at).
@@ -83,6 +84,14 @@ def _search(model, precision: Precision, mesh: Mesh, rows: int, shapes: Shapes):
 def _score(model, precision: Precision, mesh: Mesh, rows: int, shapes: Shapes):
     arrays = _ids(rows, shapes.document), _ids(rows, shapes.pairs, shapes.pair)
     return _inference(seq2seq.score_rows, (), model, precision, mesh, arrays)
+
+
+def _answer(model, precision: Precision, mesh: Mesh, rows: int, shapes: Shapes):
+    length = min(LONGEST_ANSWER, model.config.max_positions - shapes.pair - 1)
+    places = (rows, shapes.document, LONGEST_ANSWER)
+    arrays = _ids(rows, shapes.document), _ids(rows, shapes.pairs, shapes.pair), _ids(*places)
+    ends = jax.ShapeDtypeStruct(places, jnp.bool_)
+    return _inference(seq2seq.continue_rows, (length, (), ()), model, precision, mesh, (*arrays, ends))
 
 
 def _sample(model, precision: Precision, mesh: Mesh, rows: int, shapes: Shapes):
@@ -131,11 +140,12 @@ def _contrastive():
 PROGRAMS = {
     "search": (_search, True),
     "score": (_score, True),
+    "answer": (_answer, True),
     "sample": (_sample, False),
     "train_mle": (_train(_likelihood, 1), False),
     "train_conseq": (_train(_contrastive, 2), False),
 }
-INFERENCE = ("search", "score", "sample")
+INFERENCE = ("search", "score", "answer", "sample")
 
 
 def _ids(*shape: int) -> jax.ShapeDtypeStruct:

@@ -142,7 +142,9 @@ def continue_rows(
 
     shape = (*prompts.shape[:2], max_length + 1)
     wide = jnp.float64 if jax.config.jax_enable_x64 else jnp.float32
-    none = Continuations(jnp.full(shape, pad_id, jnp.int32), jnp.zeros(shape[:2], jnp.int32), jnp.zeros(shape, wide))
+    none = Continuations(
+        jnp.full(shape, pad_id, jnp.int32), jnp.zeros(shape[:2], jnp.int32), jnp.zeros(shape, wide), jnp.zeros(shape[:2], wide)
+    )  # fmt: skip
     return jax.lax.fori_loop(0, blocks_of(prompts, pad_id), go_on, none)
 
 
@@ -282,9 +284,9 @@ class Seq2Seq:
     def continuations(
         self, sources: Sequence[Sequence[int]], prompts: Sequence[Sequence[Sequence[int]]], *, max_length: int,
         forbidden: tuple[int, ...] = (), places: Sequence | None = None,
-    ) -> list[list[tuple[list[int], Float[np.ndarray, "time"]]]]:  # fmt: skip
+    ) -> list[list[tuple[list[int], Float[np.ndarray, "time"], float]]]:  # fmt: skip
         """Of every source, of each of its prompts (target ids, at least one), what the model goes on with, greedily: the ids behind the
-        prompt with the end of sentence last, and their natural log-probabilities.
+        prompt with the end of sentence last, their natural log-probabilities, and that of the prompt.
 
         max_length: without the end. forbidden: ids that none has. places: of every source (`places.answer_places`), where continuations
         are spans of it.
@@ -297,7 +299,7 @@ class Seq2Seq:
         results: list[list] = [[None] * len(own) for own in prompts]
         for number, pair, found in self._each_target(sources, prompts, program, places):
             length = int(found.lengths)
-            results[number][pair] = found.tokens[:length].tolist(), found.logprobs[:length]
+            results[number][pair] = found.tokens[:length].tolist(), found.logprobs[:length], float(found.prompt_logprob)
         return results
 
     def _each_target(

@@ -166,6 +166,19 @@ def test_of_a_false_summary_the_document_says_what_is_true(embedded):
     assert [own.to_json() for own in again] == [own.to_json() for own in told]
 
 
+def test_a_long_document_is_asked_in_windows(embedded):
+    kinds = ("election", "storm", "boxing", "takeover")
+    others = [story.document for story in gazette.stories(31, "test", 8, kinds=kinds)]
+    story = next(gazette.stories(5, "test", kinds=("strike",)))
+    page = "\n\n".join([*others, story.document])
+    pairs = asked(embedded, "Which company is on strike?")
+    (cut,) = ask_documents(embedded, [page], [pairs])
+    (found,) = ask_documents(embedded, [page], [pairs], "windows")
+    assert cut[0].text is None and found[0].text == story.values["firm"]
+    start, end = found[0].span
+    assert page[start:end] == story.values["firm"] and start > len("\n\n".join(others))
+
+
 def test_where_the_document_has_no_answer_there_is_none(embedded):
     story = next(gazette.stories(5, "test", kinds=("strike",)))
     (found,) = ask_documents(

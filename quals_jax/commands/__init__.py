@@ -3,6 +3,7 @@
 COMMANDS = {
     "score": "score summaries against documents (the same as score.py)",
     "check": "what a QAGen would do in practice, on ten short texts",
+    "correct": "suggest what summaries should say where their documents do not support them",
     "compare": "compare two outputs of score.py: difference, interval, significance",
     "merge": "join the outputs of sharded runs of score.py",
     "train": "train a QAGen or a summarizer, or run ConSeq (the same as train.py)",

@@ -27,12 +27,13 @@ class Continuations:
     """What was written behind every prompt. After its end a continuation holds padding and zeros.
 
     lengths: with the end of sentence; 0 where there is no prompt. logprobs: the model's own natural log-probability of each token, over
-    the whole vocabulary, whatever was forced or forbidden.
+    the whole vocabulary, whatever was forced or forbidden. prompt_logprob: the same of all of its prompt's tokens together.
     """
 
     tokens: Int[Array, "batch beam time"]
     lengths: Int[Array, "batch beam"]
     logprobs: Float[Array, "batch beam time"]
+    prompt_logprob: Float[Array, "batch beam"]
 
 
 @jax.tree_util.register_dataclass
@@ -97,6 +98,7 @@ def continue_prompts(
             tokens=jnp.where(here, token[..., None], state.written.tokens),
             lengths=state.written.lengths + (state.running & (at >= 0)),
             logprobs=jnp.where(here, logprob[..., None].astype(state.written.logprobs.dtype), state.written.logprobs),
+            prompt_logprob=state.written.prompt_logprob + jnp.where(state.running & (at < 0), logprob, 0),
         )
         answers = state.answers
         if places is not None:
@@ -109,7 +111,9 @@ def continue_prompts(
     state = _State(
         step=jnp.zeros((), jnp.int32),
         last=(lengths * 0 + start_id).astype(jnp.int32),
-        written=Continuations(empty + pad_id, (lengths * 0).astype(jnp.int32), empty.astype(wide)),
+        written=Continuations(
+            empty + pad_id, (lengths * 0).astype(jnp.int32), empty.astype(wide), (lengths * 0).astype(wide)
+        ),
         running=lengths > 0,
         cache=cache,
         answers=None if places is None else no_answers(places, prompts.shape[1]),

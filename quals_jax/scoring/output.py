@@ -14,6 +14,9 @@ OUTPUT_FIELDS = frozenset(
     ("id", "summary_index", "quals", "num_pairs", "truncated", "pairs", "spans", "percentile", "document", "summary")
     + (
         "f1",
+        "correction",
+        "corrected_score",
+        "edits",
         "summary_truncated",
         "coverage",
         "unasked",

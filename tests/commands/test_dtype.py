@@ -5,7 +5,7 @@ import json
 import jax
 import pytest
 
-from quals_jax.commands import check, evaluate, prefer, rerank
+from quals_jax.commands import check, correct, evaluate, prefer, rerank
 from quals_jax.commands.errors import UserError
 from quals_jax.commands.score import job_of
 from quals_jax.commands.score_flags import parser
@@ -23,6 +23,7 @@ COMMANDS = {
     "score": (score_rows, ["--input", "in.jsonl"]),
     "rerank": (rerank.main, ["--input", "in.jsonl"]),
     "prefer": (prefer.main, ["--input", "in.jsonl", "--output", "out.jsonl"]),
+    "correct": (correct.main, ["--input", "in.jsonl"]),
     "check": (check.main, [str(EMBEDDED), "--input", "in.jsonl"]),
     "evaluate": (evaluate.main, ["--system", f"a={EMBEDDED}", "--output", "out", "--rows", "1"]),
 }

@@ -87,16 +87,21 @@ def test_equal_to_the_slow_loop(asked, grows):
     for row, own in enumerate(PROMPTS):
 
         def logprobs_of(tokens, row=row):
-            return logprobs[row, len(tokens), tokens[-1]]
+            return logprobs[row, len(tokens), tokens[-1] if tokens else EOS]
 
         for beam, prompt in enumerate(own):
             length = int(found.lengths[row, beam])
             if not prompt:
-                assert length == 0 and (found.tokens[row, beam] == PAD).all()
+                assert length == 0 and found.prompt_logprob[row, beam] == 0 and (found.tokens[row, beam] == PAD).all()
                 continue
             tokens, scores = slow(logprobs_of, prompt, **asked)
             assert found.tokens[row, beam, :length].tolist() == tokens
             np.testing.assert_allclose(found.logprobs[row, beam, :length], scores, atol=1e-5)
             assert (found.tokens[row, beam, length:] == PAD).all() and not found.logprobs[row, beam, length:].any()
             written += length
+            rows_before = [np.array(logprobs_of(prompt[:place])) for place in range(len(prompt))]
+            for own in rows_before:
+                own[[EOS, *asked.get("ends", ())]] = np.logaddexp.reduce(own[[EOS, *asked.get("ends", ())]])
+            whole = sum(own[token] for own, token in zip(rows_before, prompt, strict=True))
+            assert found.prompt_logprob[row, beam] == pytest.approx(whole, abs=1e-4)
     assert written > 12  # the loop did something
