@@ -98,11 +98,14 @@ def make_plan(
     named = {name_of(batch): batch for batch in sample.batches}
     counts = Counter(name_of(batch) for batch in sample.batches)
 
-    def by_formula(batch) -> int:
+    def by_formula(batch, parts: int = parts) -> int:
         return memory.formula_bytes(
             memory.state_bytes(state_shapes), parameters, batch, sizes,
             parts=parts, devices=mesh.size, sharded=config.model.shard_params,
         )  # fmt: skip
+
+    def largest_in_parts(parts: int) -> int:
+        return max((by_formula(batch, parts) for batch in named.values()), default=0)
 
     began, shapes = time.monotonic(), []
     for name, batch in sorted(named.items(), key=lambda item: -by_formula(item[1])):
@@ -128,7 +131,7 @@ def make_plan(
         checkpoints_bytes=state * (config.keep + 2 + len(config.keep_at)),
         keep_at=tuple(sorted(config.keep_at)),
         hours=None if elsewhere else _hours(config, shapes, parameters, mesh),
-        cure=_cure(config, shapes, state + 4 * parameters, limit),
+        cure=_cure(config, shapes, state + 4 * parameters, limit, largest_in_parts),
     )
 
 
@@ -165,8 +168,11 @@ def require_fits(plan: Plan) -> None:
             )
 
 
-def _cure(config: TrainConfig, shapes: Sequence[Shape], fixed: int, limit: int | None) -> str:
-    """What would fit: all but the state grows with the number of rows."""
+def _cure(
+    config: TrainConfig, shapes: Sequence[Shape], fixed: int, limit: int | None, in_parts: Callable[[int], int]
+) -> str:
+    """What would fit: all but `fixed`, the state and its gradients, grows with the number of rows. in_parts: bytes, by formula, of the
+    largest batch in so many parts."""
     wanted = max((shape.bytes for shape in shapes), default=0)
     if limit is None or wanted <= limit:
         return ""
@@ -180,10 +186,11 @@ def _cure(config: TrainConfig, shapes: Sequence[Shape], fixed: int, limit: int |
     if not names:
         rows = max(int(data.batch_size * share), 1) // config.optimizer.accumulate * config.optimizer.accumulate
         names = [f"data.batch_size={max(rows, config.optimizer.accumulate)}"]
+    # The same batch, which a run that goes on elsewhere must keep, in as many parts as it takes.
     parts = config.optimizer.accumulate
-    while data.batch_size % (2 * parts) == 0 and parts * share < config.optimizer.accumulate:
-        parts *= 2
-    other = f"; or the same batch in parts, optimizer.accumulate={parts}" if parts > config.optimizer.accumulate else ""
+    dividing = [number for number in range(parts + 1, data.batch_size + 1) if data.batch_size % number == 0]
+    enough = next((number for number in dividing if wanted * in_parts(number) / in_parts(parts) <= limit), None)
+    other = f"; or the same batch in parts, optimizer.accumulate={enough}" if enough else ""
     return f"{', '.join(names)} would fit{other}"
 
 

@@ -82,6 +82,15 @@ def test_what_does_not_fit_is_refused_with_what_would(programs, tmp_path):
     ):
         require_fits(small)
     assert "DOES NOT FIT" in table(small)
+    # Nine rows can be cut in three parts, not in two; what is named then fits, by the same formula.
+    data = dataclasses.replace(SETTINGS.data, batch_size=9, batch_tokens=0, batch_target_tokens=0)
+    nine = dataclasses.replace(SETTINGS, data=data)
+    thirds = dataclasses.replace(nine, optimizer=dataclasses.replace(nine.optimizer, accumulate=3))
+    limit = programs.plan(thirds, SAMPLE, limit=10**12).shapes[0].bytes
+    assert limit < wanted
+    with pytest.raises(ValueError, match=r"or the same batch in parts, optimizer.accumulate=3$"):
+        require_fits(programs.plan(nine, SAMPLE, limit=limit))
+    require_fits(programs.plan(thirds, SAMPLE, limit=limit))
     small.write(tmp_path / "plan.json")
     assert json.loads((tmp_path / "plan.json").read_text())["fits"] is False
     none = programs.plan(SETTINGS, SAMPLE, limit=1000)
