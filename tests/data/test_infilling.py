@@ -178,3 +178,12 @@ def test_lines_that_cannot_be_read_are_named(tmp_path, name, said):
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9\n")
     with pytest.raises(ValueError, match=said):
         lines(tmp_path / name)
+
+
+def test_the_prose_is_read_whole(shared):
+    """Its SOURCE.md: 18.4 million words."""
+    path = shared / "data" / "english-text" / "text.txt.xz"
+    if not path.exists():
+        pytest.skip("the prose is not there")
+    words = sum(text.source.count(" ") + 1 for text in lines(path))
+    assert words == pytest.approx(18.4e6, rel=0.005)
