@@ -28,6 +28,7 @@ Started again with the same arguments it goes on from the last checkpoint in DIR
   --dry_run              no step: shapes of batches and their memory, steps, disk, hours; also in DIR/plan.json
   --memory GB            with --dry_run: for a device of so much memory, by formula
   --cpu_devices N        devices that the CPU is seen as; as many as it has cores trains fastest
+  --profile DIR          what the devices do in the first step and 20 s after it, for XProf or Perfetto
   --verbose              progress even where standard error is no terminal
 
 Several hosts (see docs/training.md):
@@ -118,18 +119,19 @@ def _run(config, options) -> int:
     from quals_jax.training.loop import Stopped
 
     workdir = Path(options.workdir)
+    profile = Path(options.profile) if options.profile else None
     terminal = sys.stderr if options.verbose or sys.stderr.isatty() else None
     try:
         if options.dry_run:
             return _dry_run(config, workdir, options.memory)
         if isinstance(config, ConseqConfig):
-            return _run_recipe(config, workdir, terminal)
+            return _run_recipe(config, workdir, terminal, profile)
         if options.export:
             step = int(options.export) if options.export.isdecimal() else None
             chosen = config if step is not None else dataclasses.replace(config, export=options.export)
             folder = likelihood.export_now(chosen, workdir, step)
         else:
-            folder = likelihood.run(config, workdir, terminal=terminal)
+            folder = likelihood.run(config, workdir, terminal=terminal, profile=profile)
     except FloatingPointError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 1
@@ -162,14 +164,14 @@ def _dry_run(config, workdir: Path, memory: float | None) -> int:
     return 0
 
 
-def _run_recipe(config, workdir: Path, terminal) -> int:
+def _run_recipe(config, workdir: Path, terminal, profile: Path | None) -> int:
     """ConSeq, from sampling to the table, once or in rounds."""
     from quals_jax import parallel
     from quals_jax.recipes import conseq, online
     from quals_jax.recipes.config import OnlineConseqConfig
 
     recipe = online if isinstance(config, OnlineConseqConfig) else conseq
-    table = recipe.run(config, workdir, terminal=terminal)
+    table = recipe.run(config, workdir, terminal=terminal, profile=profile)
     if parallel.is_first_process():
         print(table)
         print(workdir / "model")
@@ -195,6 +197,7 @@ def parse(arguments: list[str]):
     flags.DEFINE_bool("dry_run", False, "", flag_values=values)
     flags.DEFINE_float("memory", None, "", lower_bound=0.001, flag_values=values)
     flags.DEFINE_integer("cpu_devices", 0, "", lower_bound=0, flag_values=values)
+    flags.DEFINE_string("profile", None, "", flag_values=values)
     flags.DEFINE_bool("verbose", False, "", flag_values=values)
     flags.DEFINE_bool("distributed", False, "", flag_values=values)
     flags.DEFINE_string("coordinator", None, "", flag_values=values)

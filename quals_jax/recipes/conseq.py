@@ -64,7 +64,7 @@ class Triples(Tokenise):
         return [dataclasses.replace(e, targets=tuple([*self.start, *ids] for ids in e.targets)) for e in whole]
 
 
-def run(config: ConseqConfig, workdir: Path, *, terminal: TextIO | None = None) -> str:
+def run(config: ConseqConfig, workdir: Path, *, terminal: TextIO | None = None, profile: Path | None = None) -> str:
     """Runs what is missing of the recipe; the table of its evaluation.
 
     Raises:
@@ -92,7 +92,7 @@ def run(config: ConseqConfig, workdir: Path, *, terminal: TextIO | None = None) 
             scores = score(config, shared, candidates, say)
             held_out = hold_out(config, shared, workdir, say) if config.data.validation else None
         selected = select(config, workdir, scores, say)
-        model = train(config, workdir, selected, terminal, held_out)
+        model = train(config, workdir, selected, terminal, held_out, profile)
         return compare(config, workdir, model, say)
 
 
@@ -269,7 +269,12 @@ def triple(row: dict, candidate: int) -> dict:
 
 
 def train(
-    config: ConseqConfig, workdir: Path, selected: Path, terminal: TextIO | None, held_out: Path | None = None
+    config: ConseqConfig,
+    workdir: Path,
+    selected: Path,
+    terminal: TextIO | None,
+    held_out: Path | None = None,
+    profile: Path | None = None,
 ) -> Path:
     """The folder of the model trained on S+ and S-, evaluated on those `held_out`; goes on from the last checkpoint made on the same
     S+ and S-."""
@@ -303,7 +308,7 @@ def train(
     texts = JsonLines(selected)
     config = likelihood.in_steps(config, loader.count_steps(texts, triples, data, 1.0))
     counts = dict(triples.counts)  # of one epoch
-    journal = likelihood.make_journal(config, workdir, terminal)
+    journal = likelihood.make_journal(config, workdir, terminal, profile)
     counts = "  ".join(f"{name} {count:,}" for name, count in counts.items())
     journal.say(f"training: {len(texts)} pairs of S+ and S-, {config.steps} steps  {counts}")
     params = train_loop(

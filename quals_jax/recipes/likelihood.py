@@ -88,8 +88,12 @@ class Data:
     fingerprint: Callable[[], str] | None = None  # a hash of all that is learnt from; reads everything once
 
 
-def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None, mesh: Mesh | None = None) -> Path:
-    """Trains, or goes on training, on all devices or those of `mesh`, and writes the folder WORKDIR/model; its path.
+def run(
+    config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None, mesh: Mesh | None = None,
+    profile: Path | None = None,
+) -> Path:  # fmt: skip
+    """Trains, or goes on training, on all devices or those of `mesh`, and writes the folder WORKDIR/model; its path. `profile`: the folder
+    for what the devices do in the first steps.
 
     Raises:
         ValueError: for anything in the configuration, the data or the checkpoint that cannot be used, and for a
@@ -105,7 +109,7 @@ def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None, m
     judge = judge_of(config, model, tokenizer) if config.judged.rows else None
     config = with_steps(config, data)
     with claimed(config, workdir):
-        journal = make_journal(config, workdir, terminal)
+        journal = make_journal(config, workdir, terminal, profile)
         if data.fingerprint is not None:
             require_same_data(workdir, data.fingerprint())
         params = train(
@@ -132,12 +136,12 @@ def run(config: TrainConfig, workdir: Path, *, terminal: TextIO | None = None, m
         )
 
 
-def make_journal(config: TrainConfig, workdir: Path, terminal: TextIO | None) -> Journal:
+def make_journal(config: TrainConfig, workdir: Path, terminal: TextIO | None, profile: Path | None = None) -> Journal:
     """What the run writes of itself; the first process alone writes anything."""
     if not parallel.is_first_process():
         return Journal(None, steps=config.steps)
     events = Events(workdir / "tensorboard") if config.tensorboard else None
-    return Journal(workdir / "metrics.jsonl", steps=config.steps, terminal=terminal, events=events)
+    return Journal(workdir / "metrics.jsonl", steps=config.steps, terminal=terminal, events=events, profile=profile)
 
 
 def close_journal(journal: Journal, workdir: Path) -> None:

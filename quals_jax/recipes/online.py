@@ -39,7 +39,9 @@ from quals_jax.training.state import take_apart
 FREE = ("evaluation", "epochs", *(name for name in likelihood.UNCHECKED if name != "steps"))
 
 
-def run(config: OnlineConseqConfig, workdir: Path, *, terminal: TextIO | None = None) -> str:
+def run(
+    config: OnlineConseqConfig, workdir: Path, *, terminal: TextIO | None = None, profile: Path | None = None
+) -> str:
     """Runs what is missing of the rounds; the table of the evaluation.
 
     Raises:
@@ -60,16 +62,18 @@ def run(config: OnlineConseqConfig, workdir: Path, *, terminal: TextIO | None = 
         require_package()
     quals = conseq.make_quals(config)
     with likelihood.claimed(config, workdir):
-        return conseq.compare(config, workdir, Rounds(config, workdir, quals, terminal, say).all(), say)
+        return conseq.compare(config, workdir, Rounds(config, workdir, quals, terminal, say, profile).all(), say)
 
 
 class Rounds:
     """The rounds of one run: what they share is made once."""
 
     def __init__(
-        self, config: OnlineConseqConfig, workdir: Path, quals: Quals, terminal: TextIO | None, say: Callable[[str], None]
+        self, config: OnlineConseqConfig, workdir: Path, quals: Quals, terminal: TextIO | None, say: Callable[[str], None],
+        profile: Path | None = None,
     ):  # fmt: skip
         self.config, self.workdir, self.quals, self.terminal, self.say = config, workdir, quals, terminal, say
+        self.profile = profile
         self.documents = conseq.training_documents(config)
         start = Summarizer.from_pretrained(config.model.initial, config.model.tokenizer or None)
         self.own = Conventions(start.tokenizer.source_bos, start.forced_first_id, config.evaluation.search())
@@ -92,7 +96,7 @@ class Rounds:
         self.mesh = parallel.make_mesh()
         self.loss = contrastive_training_loss(config.label_smoothing)
         self.programs = prepare(config, self.model, self.loss, self.mesh)
-        self.journal = likelihood.make_journal(config, self.workdir, self.terminal)
+        self.journal = likelihood.make_journal(config, self.workdir, self.terminal, self.profile)
         params, self.made = None, self._steps_made()
         for number, begin in enumerate(range(0, config.steps, config.online.every)):
             end = min(begin + config.online.every, config.steps)

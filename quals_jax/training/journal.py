@@ -34,10 +34,13 @@ def add_up(sums: list[Sums], before: Totals) -> Totals:
 
 
 class Journal:
-    """`metrics.jsonl`, progress on `terminal` (None: silent), and `events` for TensorBoard."""
+    """`metrics.jsonl`, progress on `terminal` (None: silent), `events` for TensorBoard, and the folder of a `profile`."""
 
-    def __init__(self, path: Path | None, *, steps: int, terminal: TextIO | None = None, events: Events | None = None):
-        self.path, self.events = path, events
+    def __init__(
+        self, path: Path | None, *, steps: int, terminal: TextIO | None = None, events: Events | None = None,
+        profile: Path | None = None,
+    ):  # fmt: skip
+        self.path, self.events, self.profile = path, events, profile
         self.steps = steps
         self.terminal = terminal
         self.started = self.marked = time.monotonic()

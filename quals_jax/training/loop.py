@@ -18,6 +18,7 @@ from jax.sharding import Mesh
 
 from quals_jax import parallel
 from quals_jax.precision import Precision
+from quals_jax.profiling import profiled
 from quals_jax.training.checkpoint import LOSS, Checkpoints, abstract
 from quals_jax.training.config import TrainConfig
 from quals_jax.training.journal import Journal, means
@@ -133,6 +134,7 @@ def train(
     with (
         Checkpoints(workdir / "checkpoints", keep=config.keep, keep_at=config.keep_at) as checkpoints,
         stop_signal() as stop,
+        profiled(journal.profile) as step_done,
     ):
         # Where to start: the last checkpoint, with its position in the data; or the beginning.
         iterator = iter(batches)
@@ -151,6 +153,7 @@ def train(
             journal.note_shapes(shapes_of(batch), time.monotonic() - began)
             step += 1
             journal.add(sums, count_tokens(batch, model.config.pad_token_id))
+            step_done()
             last = step == end
 
             if last or step % config.log_every == 0:

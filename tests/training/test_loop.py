@@ -67,9 +67,9 @@ def run():
         patch.setattr(loop, name, once(getattr(loop, name)))
     sizes = dataclasses.replace(CONFIG, dropout=0.1)
 
-    def train(workdir, before=None, until=None, judge=None, **changes):
+    def train(workdir, before=None, until=None, judge=None, profile=None, **changes):
         config = dataclasses.replace(SETTINGS, **changes)
-        journal = Journal(workdir / "metrics.jsonl", steps=config.steps)
+        journal = Journal(workdir / "metrics.jsonl", steps=config.steps, profile=profile)
         return loop.train(
             config,
             workdir,
@@ -111,6 +111,12 @@ def test_metrics_are_written_in_order(unbroken):
     first = rows(workdir)[0]
     assert first["learning_rate"] == pytest.approx(0.02)  # of step 2 of 3 of the warm-up
     assert {"gradient_norm", "tokens_per_second", "nll/rows"} <= set(first)
+
+
+def test_a_profile_changes_nothing_of_what_is_learnt(run, unbroken, tmp_path):
+    params = run(tmp_path / "run", profile=tmp_path / "profile")
+    assert same(params, unbroken[0])
+    assert len(list((tmp_path / "profile").rglob("perfetto_trace.json.gz"))) == 1
 
 
 def test_the_last_and_the_best_checkpoint_are_kept(unbroken):
