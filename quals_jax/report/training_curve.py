@@ -22,7 +22,7 @@ def plot_training(path: Path, metrics: Path) -> bool:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    panels = [("loss (nats a token)", losses)] + ([("", judged)] if any(judged.values()) else [])
+    panels = [("loss (nats a token)", losses)] + ([("ROUGE (0 to 1), QUALS", judged)] if any(judged.values()) else [])
     figure, grid = pyplot.subplots(1, len(panels), figsize=(7 * len(panels), 4.5), layout="constrained", squeeze=False)
     for axes, (label, series) in zip(grid[0], panels, strict=True):
         for title, points in series.items():
