@@ -1,9 +1,10 @@
 """Suggested corrections: words of a summary that its document does not support, replaced by what the document answers instead.
 
 A pair that the document does not support, and whose answer is not the document's, gives an edit: where its answer stands in the summary,
-and the document's answer. If that stands elsewhere in the summary already, the two change places: a summary that says one name twice is
-asked less about, and scores better without being truer. Edits are tried in every combination, and the best of the resulting summaries is
-suggested if it scores better; then it is asked about in turn. It is a suggestion: what the model misreads, it corrects wrongly.
+and the document's answer; but for words that another pair bears out, as a question may be wrong as well. If that answer stands elsewhere
+in the summary already, the two change places: a summary that says one name twice is asked less about, and scores better without being
+truer. Edits are tried in every combination, and the best of the resulting summaries is suggested if it scores better; then it is asked
+about in turn. It is a suggestion: what the model misreads, it corrects wrongly.
 """
 
 from __future__ import annotations
@@ -120,9 +121,9 @@ def further(correction: Correction, min_probability: float, max_score: float) ->
     """The edits of a correction with every combination of those that its text still calls for."""
     summary, result = correction.result.summary, correction.corrected or correction.result
     wanted = [edit for one in edits(result, min_probability, max_score) if (edit := unedited(one, correction.edits))]
-    seen = {result.summary}
+    seen, kept = {result.summary}, borne_out(correction.result, max_score)
     for own in combined(wanted[:MOST_TOGETHER]):
-        together = exchanged(summary, (*correction.edits, *own))
+        together = exchanged(summary, (*correction.edits, *own), kept)
         if together and (text := edited(summary, together)) not in seen:
             seen.add(text)
             yield together
@@ -131,6 +132,7 @@ def further(correction: Correction, min_probability: float, max_score: float) ->
 def edits(result: QualsResult, min_probability: float = MIN_PROBABILITY, max_score: float = MAX_SCORE) -> list[Edit]:
     """Of every place that the document answers otherwise, the likeliest edit; those of the worst supported pairs first."""
     found: dict[tuple[int, int], Edit] = {}
+    kept = borne_out(result, max_score)
     for pair in result.pairs:
         if pair.document_answer is None or alike(pair.answer, pair.document_answer):
             continue
@@ -140,6 +142,8 @@ def edits(result: QualsResult, min_probability: float = MIN_PROBABILITY, max_sco
         for place in whole_words(pair.answer, result.summary):
             new = answer = pair.document_answer.strip()
             place = grown(place, new, result.summary)
+            if overlaps(place, kept):
+                continue
             old = result.summary[slice(*place)]
             if old[:1].isupper() and begins_sentence(result.summary, place[0]):
                 new = new[:1].upper() + new[1:]
@@ -148,6 +152,18 @@ def edits(result: QualsResult, min_probability: float = MIN_PROBABILITY, max_sco
             if known is None or edit.probability > known.probability:
                 found[place] = edit
     return sorted(found.values(), key=lambda edit: (edit.score, edit.start))
+
+
+def borne_out(result: QualsResult, max_score: float) -> list[tuple[int, int]]:
+    """The places of the summary about which a pair is supported that the document answers alike."""
+    good = [pair for pair in result.pairs if pair.score > max_score and pair.document_answer is not None]
+    good = [pair for pair in good if alike(pair.answer, pair.document_answer)]
+    return [place for pair in good for place in whole_words(pair.answer, result.summary)]
+
+
+def overlaps(place: tuple[int, int], others: Sequence[tuple[int, int]]) -> bool:
+    """Whether a place shares characters with one of the others."""
+    return any(place[0] < end and start < place[1] for start, end in others)
 
 
 def alike(answer: str, other: str) -> bool:
@@ -198,13 +214,13 @@ def unedited(edit: Edit, done: Sequence[Edit]) -> Edit | None:
     return replace(edit, start=edit.start - moved, end=edit.end - moved)
 
 
-def exchanged(summary: str, own: Sequence[Edit]) -> tuple[Edit, ...]:
-    """The edits, in order, and where their new words stood in the summary already, the old ones. None at all where some words would still
-    stand there more often than before."""
+def exchanged(summary: str, own: Sequence[Edit], kept: Sequence[tuple[int, int]] = ()) -> tuple[Edit, ...]:
+    """The edits, in order, and where their new words stood in the summary already, the old ones, but for the places `kept`. None at all
+    where some words would still stand there more often than before."""
     found = list(own)
     for edit in own:
         for start, end in whole_words(edit.new, summary):
-            if all(end <= one.start or one.end <= start for one in found):
+            if not overlaps((start, end), [*kept, *((one.start, one.end) for one in found)]):
                 found.append(replace(edit, start=start, end=end, old=summary[start:end], new=edit.old))
                 break
     found.sort(key=lambda edit: edit.start)

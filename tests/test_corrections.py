@@ -10,12 +10,14 @@ from quals_jax import gazette
 from quals_jax.commands import correct as command
 from quals_jax.commands.errors import UserError
 from quals_jax.corrections import (
+    Correction,
     Edit,
     begins_sentence,
     correct,
     edited,
     edits,
     exchanged,
+    further,
     grown,
     shown,
     unedited,
@@ -84,6 +86,29 @@ def test_names_change_places_where_only_one_of_them_was_asked_about():
         ("Bo Ray", "Ann Lee", "Ann Lee"),
         ("Ann Lee", "Bo Ray", "Ann Lee"),
     ]
+
+
+def test_what_another_question_bears_out_is_left_alone():
+    class Mistaken(Oracle):
+        """Has a question for the loser that is about somebody else."""
+
+        def result(self, summary):
+            result = super().result(summary)
+            loser = next(pair for pair in result.pairs if pair.question == "Who lost?")
+            wrong = vars_of(loser, question="Who watched?", score=-2.0, document_answer="Cy Fox")
+            pairs = (*(pair for pair in result.pairs if self.both or pair is not loser), wrong)
+            return QualsResult(float(np.mean([pair.score for pair in pairs])), pairs, False, summary=summary)
+
+    for both in (True, False):
+        metric = Mistaken()
+        metric.both = both
+        assert bool(edits(metric.result(TRUE))) is not both
+    # Nor does it change places with what is not borne out.
+    false = "Bo Ray beat Ann Lee in Lima on 3 May."
+    (pair,) = Oracle(asked=("Who won?",)).result(false).pairs
+    good = vars_of(pair, question="Who fell?", answer="Ann Lee", document_answer="Ann Lee", score=0.0)
+    result = QualsResult(-0.5, (pair, good), False, summary=false)
+    assert len(edits(result)) == 1 and list(further(Correction(result), 0.5, -0.7)) == []
 
 
 def test_what_shows_only_in_the_corrected_summary_is_corrected_too():
