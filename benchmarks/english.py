@@ -92,7 +92,7 @@ def main() -> int:
 
     try:
         return train(options) if options.what == "train" else measure(options)
-    except (UserError, ValueError) as error:
+    except (UserError, ValueError, OSError) as error:
         print(f"english.py: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
 
@@ -281,7 +281,8 @@ def kept_pairs(model: Path, data: Path, rows: int, dtype: str) -> dict:
 
 
 def agreement(model: Path, data: Path, rows: int | None, dtype: str) -> dict:
-    """Pearson's correlation with people, with its 95% interval, by set and metric. FRANK has no texts, so only what was recorded there."""
+    """Pearson's correlation with people, with its 95% interval, by set and metric. Documents longer than the model reads are read in windows. FRANK
+    has no texts, so there is only what was recorded."""
     from quals_jax.judgements.correlate import correlate
     from quals_jax.metrics import MetricSettings
 
@@ -294,7 +295,8 @@ def agreement(model: Path, data: Path, rows: int | None, dtype: str) -> dict:
     }
     found = {}
     for name, metrics in sets.items():
-        _, figures = correlate(name, metrics, MetricSettings(dtype=dtype), rows=rows)
+        limit = None if metrics == ["recorded"] else rows  # nothing is read there
+        _, figures = correlate(name, metrics, MetricSettings(dtype=dtype, long_documents="windows"), rows=limit)
         own = {metric.partition("=")[0]: value["pearson"] for metric, value in figures["metrics"].items()}
         found[Path(name).stem] = own
     return found

@@ -9,8 +9,8 @@ is the model alone.
     python train.py --config configs/english_qagen_pretrain.py --workdir out/english/pretrain-2 --config.seed=2 \
         --config.model.initial=out/english/pretrain-1/model --config.optimizer.decay=polynomial
 
-Data: data/english-text/text.txt.xz (a paragraph a line), data/squad-v1.1. Hardware: a step wants 54 GB
-(compiled for a CPU), so one GPU with 80 GB, or --config.optimizer.accumulate=4 with 24. Not run on a GPU yet.
+Data: data/english-text/text.txt.xz (a paragraph a line), data/squad-v1.1. Hardware: a step in
+2 parts wants 27 GB (compiled for a CPU), so one GPU with 40 GB and bfloat16. Not run on a GPU yet.
 """
 
 from quals_jax.training.config import DataConfig, ModelConfig, OptimizerConfig, TrainConfig
@@ -59,5 +59,7 @@ def get_config() -> TrainConfig:
             dropout=0.0,
             dtype="bfloat16",
         ),
-        optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=200, beta2=0.98, weight_decay=0.01, clip_norm=1.0),
+        optimizer=OptimizerConfig(
+            learning_rate=1e-3, warmup_steps=200, beta2=0.98, weight_decay=0.01, clip_norm=1.0, accumulate=2
+        ),
     )

@@ -89,3 +89,35 @@ def test_exact_match_is_what_greedy_search_writes(tmp_path):
     assert found["questions"] == len(wanted) and found["targets_dropped"] == 0
     assert found["exact_match"] == pytest.approx(np.mean(wanted)) and 0 < sum(wanted) < len(wanted)
     assert english.on_squad(EMBEDDED, path, 1)["texts"] == 1
+
+
+SLOW = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(143)); print('on', flush=True); time.sleep(60)"
+WRITES = "import pathlib, sys; p = pathlib.Path(sys.argv[1]); p.mkdir(); (p / 'config.json').write_bytes(b'x' * int(sys.argv[2]))"
+
+
+def test_a_stage_that_takes_too_long_is_stopped_and_may_go_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(english, "stage_command", lambda *_: [sys.executable, "-c", SLOW])
+    assert english.train(options(tmp_path, only="pretrain-1", minutes=0.01)) == 75
+    assert "saved, and the same command goes on" in capsys.readouterr().out
+
+
+def test_a_stage_that_is_done_hands_on_its_model_alone(tmp_path, monkeypatch, capsys):
+    folder, sizes = tmp_path / "finetune", iter((9, 10))
+    (folder / "checkpoints").mkdir(parents=True)
+    monkeypatch.setattr(english, "CARD", "a card")
+    monkeypatch.setattr(english, "MOST_BYTES", 15)
+    command = lambda *_: [sys.executable, "-c", WRITES, str(folder / "model"), str(next(sizes))]  # noqa: E731
+    monkeypatch.setattr(english, "stage_command", command)
+    assert english.train(options(tmp_path, only="finetune")) == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["model"]
+    assert (folder / "model" / "README.md").read_text() == "a card"
+    assert english.train(options(tmp_path, only="finetune")) == 0 and "finetune: done" in capsys.readouterr().out
+    (folder / "model" / "config.json").unlink()
+    (folder / "model" / "README.md").unlink()
+    (folder / "model").rmdir()
+    with pytest.raises(ValueError, match="more than 0"):
+        english.train(options(tmp_path, only="finetune"))
+
+
+def test_the_card_names_the_licence_of_squad():
+    assert "SQuAD 1.1" in english.CARD and "CC BY-SA 4.0" in english.CARD
