@@ -297,15 +297,15 @@ class Seq2Seq:
         self.require_room(max((len(prompt) for own in prompts for prompt in own), default=0) + max_length)
         program = self._program(continue_rows, max_length, self.rules.ends if self.rules else (), forbidden)
         results: list[list] = [[None] * len(own) for own in prompts]
-        for number, pair, found in self._each_target(sources, prompts, program, places):
+        for number, pair, found in self._each_target(sources, prompts, program, places, told=False):
             length = int(found.lengths)
             results[number][pair] = found.tokens[:length].tolist(), found.logprobs[:length], float(found.prompt_logprob)
         return results
 
     def _each_target(
-        self, sources: Sequence, targets: Sequence[Sequence], program: Callable, places: Sequence | None = None
-    ) -> Iterator[tuple[int, int, object]]:
-        """(source, target, what the program found of it) for all targets of all sources.
+        self, sources: Sequence, targets: Sequence[Sequence], program: Callable, places: Sequence | None = None, told: bool = True
+    ) -> Iterator[tuple[int, int, object]]:  # fmt: skip
+        """(source, target, what the program found of it) for all targets of all sources. told: whether `on_texts` is.
 
         Rows are sorted by shape and cut into what one device takes at a time, so that only the last chunk has empty places. What a chunk
         is depends on the sources and targets alone, not on the number of devices.
@@ -340,7 +340,8 @@ class Seq2Seq:
             return program(self._params, *parallel.shard_rows(arrays, self.mesh))
 
         for numbers, found in parallel.in_batches([shape for shape, _ in cut], self.mesh.size, run):
-            self.on_texts(sum(len(chunks[number]) for number in numbers))
+            if told:
+                self.on_texts(sum(len(chunks[number]) for number in numbers))
             for place, row in self._places(chunks, numbers):
                 number, start, own = tasks[row]
                 for offset in range(len(own)):

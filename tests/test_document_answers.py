@@ -186,3 +186,18 @@ def test_where_the_document_has_no_answer_there_is_none(embedded):
     )
     assert found[0].text is None and found[0].span is None and found[0].logprob < 0
     assert found[1].text in story.values.values()
+
+
+def test_progress_counts_documents_once(tiny):
+    """What is read a second time, for its answers, is no further text: a row would be counted one and a half times."""
+    qagen, _ = tiny
+    told, before = [], qagen.runner.on_texts
+    qagen.runner.on_texts = told.append
+    try:
+        quals = quals_jax.Quals(qagen)
+        quals.score(DOCUMENTS, ["a cat ate", "tea"])
+        plain, told[:] = sum(told), []
+        quals.score(DOCUMENTS, ["a cat ate", "tea"], document_answers=True)
+    finally:
+        qagen.runner.on_texts = before
+    assert sum(told) == plain > 2
