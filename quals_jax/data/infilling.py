@@ -73,7 +73,7 @@ class Infilling:
     def __init__(
         self, tokenizer, *, source_limit: int, target_limit: int, share: float, mean_length: float, shuffle: bool = False
     ):  # fmt: skip
-        if tokenizer.mask_id is None:
+        if getattr(tokenizer, "mask_id", None) is None:  # SentencePiece has none
             raise ValueError(
                 f"{tokenizer.folder}: the tokenizer has no <mask>; python -m quals_jax train_tokenizer makes one that has"
             )

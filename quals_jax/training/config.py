@@ -244,7 +244,14 @@ class TrainConfig:
             _require(getattr(self, name) >= 0, name, getattr(self, name), "at least 0")
         _require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "at least 0 and less than 1")
         self.data.validate()
-        fits = not self.data.borrowed or (self.kind == "qagen" and self.data.train.split(":")[0] != "gazette")
+        gazette = self.data.train.split(":")[0] == "gazette"
+        _require(
+            self.kind != "infilling" or not gazette,
+            "data.train",
+            self.data.train,
+            "texts: infilling has none of Gazette",
+        )
+        fits = not self.data.borrowed or (self.kind == "qagen" and not gazette)
         _require(fits, "data.borrowed", self.data.borrowed, "0: it is for a QAGen, and Gazette has data.unanswered")
         self.model.validate()
         self.optimizer.validate()

@@ -1,5 +1,6 @@
 """Text infilling: what is masked can be put back, is of the share asked for, and hangs on seed and position alone."""
 
+import types
 from collections import Counter
 
 import numpy as np
@@ -12,7 +13,7 @@ from quals_jax.data.infilling import Infilling, infill, shuffled, span_lengths
 from quals_jax.data.lines import Blocks, lines
 from quals_jax.data.texts import Text
 from quals_jax.tokenizer_training import train_bpe
-from quals_jax.training.config import DataConfig
+from quals_jax.training.config import DataConfig, ModelConfig, TrainConfig
 
 MASK = 9
 
@@ -113,6 +114,24 @@ def test_what_is_too_long_is_cut_and_counted(tokenizer):
 def test_a_tokenizer_without_a_mask_is_refused():
     with pytest.raises(ValueError, match="has no <mask>; python -m quals_jax train_tokenizer"):
         make(train_bpe(TEXTS, 280, positions=64))
+    with pytest.raises(ValueError, match="has no <mask>"):
+        make(types.SimpleNamespace(folder="t5"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "said"),
+    [
+        ("infilling", {"train": "gazette:train"}, "data.train is 'gazette:train'; it must be texts"),
+        ("infilling", {"train": "lines:x", "infill_share": 1.0}, "data.infill_share is 1.0"),
+        ("infilling", {"train": "lines:x", "block_words": 0}, "data.block_words is 0"),
+        ("mle", {"train": "jsonl:x", "borrowed": 0.5}, "data.borrowed is 0.5; it must be 0"),
+        ("qagen", {"train": "gazette:train", "borrowed": 0.5}, "data.borrowed is 0.5; it must be 0"),
+        ("qagen", {"train": "squad:x", "borrowed": -1.0}, "data.borrowed is -1.0"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(kind, data, said):
+    with pytest.raises(ValueError, match=said):
+        TrainConfig(kind=kind, data=DataConfig(**data), model=ModelConfig(tokenizer="x")).validate()
 
 
 CONFIG = DataConfig(train="x", batch_size=4, window=2, max_targets=1, source_buckets=(64,), target_buckets=(64,))
