@@ -79,7 +79,7 @@ def correct(
     max_score: float = MAX_SCORE,
     min_gain: float = MIN_GAIN,
 ) -> list[Correction]:
-    """A suggestion for every summary; nothing is changed anywhere.
+    """A suggestion for every summary, but for texts of which the embedded model knows nothing; nothing is changed anywhere.
 
     min_probability: of the document's answer. max_score: of a pair whose answer may be replaced. min_gain: how much the score must rise for
     every edit. Scores are QUALS, in nats per token.
@@ -94,7 +94,7 @@ def correct(
     if not min_gain >= 0:
         raise ValueError(f"min_gain is {min_gain}; it must be at least 0")
     found = [Correction(result) for result in quals.score(documents, summaries, document_answers=True)]
-    going_on = list(range(len(found)))
+    going_on = [row for row, one in enumerate(found) if not one.result.outside]  # else the scores say nothing
     for _ in range(ROUNDS):
         tried = [(row, own) for row in going_on for own in further(found[row], min_probability, max_score)]
         texts = [edited(summaries[row], own) for row, own in tried]

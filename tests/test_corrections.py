@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -140,6 +141,15 @@ def test_nothing_is_suggested_without_reason(metric, settings):
     (found,) = correct(metric, ["d"], [false], **settings)
     assert found.text is None and found.edits == () and found.corrected_quals is None
     assert found.to_json() == {"correction": None, "corrected_score": None, "edits": []}
+
+
+def test_of_texts_that_the_model_knows_nothing_of_nothing_is_said():
+    class Outside(Oracle):
+        def result(self, summary):
+            return replace(super().result(summary), outside=True)
+
+    (found,) = correct(Outside(), ["d"], ["Ann Lee beat Bo Ray in Oslo on 3 May."])
+    assert found.text is None
 
 
 def test_true_summaries_cost_nothing_more():
