@@ -74,5 +74,12 @@ def keep_pairs(pairs: Sequence[QAPair], summary: str, max_pairs: int | None = MA
     return kept
 
 
+def with_others(pairs: Sequence[QAPair], others: Sequence[QAPair]) -> list[QAPair]:
+    """The pairs, and of others those that differ from them and from each other in question or answer, upper and lower case apart."""
+    both = {_key(pair): pair for pair in reversed(others)} | {_key(pair): pair for pair in pairs}
+    new = [pair for pair in others if both[_key(pair)] is pair]
+    return [*pairs, *new]
+
+
 def _key(pair: QAPair) -> tuple[str, str]:
-    return pair.answer.lower(), pair.question.lower()
+    return (pair.answer or "").lower(), pair.question.lower()

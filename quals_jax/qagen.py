@@ -11,10 +11,11 @@ import numpy as np
 from quals_jax import parallel
 from quals_jax.batch_size import AUTO, largest_batch_size
 from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig
+from quals_jax.decoding.sampling import SamplingConfig, as_hypotheses
 from quals_jax.distribution import is_of, read_distribution
 from quals_jax.inputs import check_texts
 from quals_jax.pair_formats import FORMATS, PairCodec, PairFormat, source_prefix
-from quals_jax.pairs import QAPair
+from quals_jax.pairs import QAPair, with_others
 from quals_jax.places import answer_places
 from quals_jax.precision import Precision
 from quals_jax.seq2seq import Seq2Seq
@@ -97,7 +98,7 @@ class QAGen:
         )  # fmt: skip
 
     def generate(self, summaries: Sequence[str]) -> list[list[QAPair]]:
-        """All `num_beams` pairs of every summary, best first."""
+        """All `num_beams` pairs of every summary, best first; with a search that covers its texts up to twice as many."""
         summaries = check_texts("summaries", summaries)
         return self._searched([ids for ids, _ in self.tokenizer.encode_batch(summaries)], summaries, answered=False)
 
@@ -126,8 +127,13 @@ class QAGen:
             places = [answer_places(text, *pieces, unknown=self.unknown) for text in texts]
             covering = {"places": places, "separator_id": self.codec.separator_id}
         results: list[list[QAPair]] = [[] for _ in sources]
+        texts = [self.codec.as_read(summary).lower() for summary in summaries] if answered else [None] * len(sources)
         for row, hypotheses in self.runner.search(sources, self.search, **covering):
-            results[row] = self._pairs(hypotheses, self.codec.as_read(summaries[row]).lower() if answered else None)
+            results[row] = self._pairs(hypotheses, texts[row])
+        if self.search.covering:
+            sampling = SamplingConfig(min_length=self.search.min_length, max_length=self.search.max_length)
+            for row, samples in self.runner.sample(sources, sampling, self.search.num_beams, **covering):
+                results[row] = with_others(results[row], self._pairs(as_hypotheses(samples, self.search), texts[row]))
         return results
 
     def score(self, documents: Sequence[str], kept_lists: Sequence[Sequence[QAPair]]) -> list[list[np.ndarray]]:

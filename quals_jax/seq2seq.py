@@ -68,15 +68,16 @@ def search_rows(
 
 
 def sample_rows(
-    graph, config: SamplingConfig, forced: int | None, num_samples: int, params, source_ids: Int[Array, "batch source"],
-    active: Bool[Array, "batch"], numbers: Int[Array, "batch"],
+    graph, config: SamplingConfig, forced: int | None, num_samples: int, separator: int | None, params,
+    source_ids: Int[Array, "batch source"], active: Bool[Array, "batch"], numbers: Int[Array, "batch"], *places: Array,
 ) -> Samples:  # fmt: skip
-    """Samples of every text of a batch, which depend on its number."""
+    """Samples of every text of a batch, which depend on its number. `places`: as for `search_rows`, with `separator`."""
     model, step, decoding = _decoder(graph, params, source_ids, beam=num_samples, length=config.max_length + 1)
     keys = sample_keys(0, numbers, num_samples)
     return top_k_sample(
-        step, keys=keys, config=config, active=active, forced_first_id=forced, **decoding, **ids_of(model)
-    )
+        step, keys=keys, config=config, active=active, forced_first_id=forced, places=Places(*places) if places else None,
+        separator_id=separator, **decoding, **ids_of(model),
+    )  # fmt: skip
 
 
 def score_rows(
@@ -250,9 +251,11 @@ class Seq2Seq:
         return self._each(sources, run)
 
     def sample(
-        self, sources: Sequence[Sequence[int]], config: SamplingConfig, num_samples: int, seed: int = 0
-    ) -> Iterator[tuple[int, Samples]]:
-        """Samples [sample, ...] of every source, as `search` gives hypotheses. The same source and seed give the same samples.
+        self, sources: Sequence[Sequence[int]], config: SamplingConfig, num_samples: int, seed: int = 0, places: Sequence | None = None,
+        separator_id: int | None = None,
+    ) -> Iterator[tuple[int, Samples]]:  # fmt: skip
+        """Samples [sample, ...] of every source, as `search` gives hypotheses. The same source and seed give the same samples. With `places`
+        and `separator_id` their answers are of their texts, as in a search that covers them.
 
         Raises:
             ValueError: if no samples are asked for, or longer ones than the model has positions for.
@@ -260,13 +263,16 @@ class Seq2Seq:
         if num_samples < 1:
             raise ValueError(f"num_samples is {num_samples}; it must be at least 1")
         self.require_room(config.max_length)
-        program = self._program(sample_rows, config, self.forced_first_id, num_samples)
+        program = self._program(sample_rows, config, self.forced_first_id, num_samples, separator_id)
 
         def run(rows: list[int], shape):
             ids, lengths = self._pad([sources[row] for row in rows], shape[0])
             numbers = np.zeros(len(ids), np.int32)
             numbers[: len(rows)] = [source_number(sources[row], seed) for row in rows]
-            return program(self._params, *parallel.shard_rows((ids, lengths > 0, numbers), self.mesh))
+            arrays = (ids, lengths > 0, numbers)
+            if places is not None:
+                arrays += stacked_places([places[row] for row in rows], len(ids), shape[0])
+            return program(self._params, *parallel.shard_rows(arrays, self.mesh))
 
         return self._each(sources, run)
 

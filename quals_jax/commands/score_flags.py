@@ -99,7 +99,7 @@ def parser() -> Parser:
     add(
         "--covering",
         action="store_true",
-        help="answers are spans of the summary by construction; not the paper's search",
+        help="answers are spans of the summary, and as many pairs are sampled; not the paper's",
     )
     says = "ask the document too: what it answers to every question, how likely, and where"
     add("--document_answers", action="store_true", help=says)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Float, Int
 
 NOTHING = -1
 
@@ -61,6 +61,17 @@ def next_tokens(
     )
     end = jnp.where(jnp.any(ended, axis=-1, keepdims=True), eos_id, nothing_id)
     return jnp.concatenate([spelled, end], axis=-1).astype(jnp.int32), inside
+
+
+def spelling(
+    logits: Float[Array, "batch beam vocab"], answers: Answers, places: Places, eos_id: int
+) -> Float[Array, "batch beam vocab"]:
+    """The logits, with those of tokens that would spell nothing of the text at -inf for beams that are in their answers."""
+    batch, beams, vocab = logits.shape
+    options, inside = next_tokens(answers, places, eos_id, vocab)
+    rows, own = jnp.arange(batch)[:, None, None], jnp.arange(beams)[None, :, None]
+    spelled = jnp.zeros(logits.shape, bool).at[rows, own, options].set(True, mode="drop")
+    return jnp.where(inside[..., None] & ~spelled, -jnp.inf, logits)
 
 
 def follow(

@@ -8,14 +8,16 @@ Axes: batch, sample, rank (the k tokens drawn from), time (decoded positions), v
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from quals_jax.decoding.diverse_beam import StepFunction
+from quals_jax.decoding.covering import Answers, Places, follow, no_answers, spelling
+from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig, StepFunction
 from quals_jax.decoding.stages import Grow, in_stages
 from quals_jax.decoding.top_k import top_k
 
@@ -48,8 +50,8 @@ class SamplingConfig:
 class Samples:
     """Sampled sequences, in the order of their keys. After its end a sample holds padding and zeros.
 
-    lengths: with the end of sentence; 0 in a row that was not active. logprobs: the model's own, of each token, over the whole
-    vocabulary at temperature 1, whatever was forced or forbidden.
+    lengths: with the end of sentence; 0 in a row that was not active, and where nothing more could be spelled. logprobs: the model's own,
+    of each token, over the whole vocabulary at temperature 1, whatever was forced or forbidden.
     """
 
     tokens: Int[Array, "batch sample time"]
@@ -64,6 +66,7 @@ class _State:
     samples: Samples
     running: Bool[Array, "batch sample"]
     cache: Any
+    answers: Answers | None  # of samples that spell places of their text
 
 
 def sample_keys(seed: int, document_ids: Int[Array, "batch"], num_samples: int) -> Key[Array, "batch sample"]:
@@ -85,6 +88,8 @@ def top_k_sample(
     pad_id: int = 1,
     forced_first_id: int | None = None,
     grow: Grow | None = None,
+    places: Places | None = None,
+    separator_id: int | None = None,
 ) -> Samples:
     """One sample per key, drawn from the `k` most likely tokens of each step in proportion to their probabilities.
 
@@ -95,6 +100,8 @@ def top_k_sample(
         forced_first_id: a token that every sample must begin with (hub summarizers force `<s>`).
         grow: from a cache and a number of tokens to the same cache with room for so many; `cache` then holds those of the first of
             `cache_stages`.
+        places, separator_id: where answers may stand, which begin behind the first separator; a sample that cannot go on there, or is cut
+            at `max_length` before its answer may end, has length 0.
     """
 
     def more(state: _State) -> Bool[Array, ""]:
@@ -105,11 +112,20 @@ def top_k_sample(
         last = jax.lax.dynamic_index_in_dim(samples.tokens, jnp.maximum(step - 1, 0), axis=2, keepdims=False)
         logits, cache = step_function(jnp.where(step == 0, start_id, last), state.cache)
         logits = jnp.where(jnp.isnan(logits), -jnp.inf, logits)
-        drawn = _draw(logits, _fold_in_each(keys, step), step, config, eos_id, pad_id)
+        possible = logits if places is None else spelling(logits, state.answers, places, eos_id)
+        drawn = _draw(possible, _fold_in_each(keys, step), step, config, eos_id, pad_id)
         token = jnp.where(step >= config.max_length, eos_id, drawn)
         if forced_first_id is not None:
             token = jnp.where(step == 0, forced_first_id, token)
         logprob = _logprob(logits, token).astype(samples.logprobs.dtype)
+        answers = None
+        if places is not None:
+            lost = jnp.isneginf(jnp.take_along_axis(possible, token[..., None], axis=-1)[..., 0])
+            lost |= (token == eos_id) & (step < config.min_length)
+            token, running = jnp.where(lost, eos_id, token), running & ~lost
+            itself = jnp.broadcast_to(jnp.arange(token.shape[1], dtype=jnp.int32), token.shape)
+            answers = follow(state.answers, places, itself, token, separator_id)
+            samples = replace(samples, lengths=jnp.where(lost & state.running, 0, samples.lengths))
         here = (jnp.arange(samples.tokens.shape[-1]) == step) & running[..., None]
         samples = Samples(
             tokens=jnp.where(here, token[..., None], samples.tokens),
@@ -118,7 +134,7 @@ def top_k_sample(
         )
         # A forced first token that is the end of sentence begins the sample and does not end it.
         ended = (token == eos_id) if forced_first_id is None else (token == eos_id) & (step > 0)
-        return _State(step + 1, samples, running & ~ended, cache)
+        return _State(step + 1, samples, running & ~ended, cache, answers)
 
     # Everything starts from the keys and `active`, so that under shard_map all of the state varies over devices as they do.
     zeros = (jax.random.key_data(keys)[..., 0] * 0).astype(jnp.int32)
@@ -126,8 +142,20 @@ def top_k_sample(
     zeros = jnp.where(running, 0, 0)
     tokens = jnp.broadcast_to(zeros[..., None] + pad_id, (*zeros.shape, config.max_length + 1))
     logprobs = jnp.zeros_like(tokens, jnp.float64 if jax.config.jax_enable_x64 else jnp.float32)
-    state = _State(jnp.zeros((), jnp.int32), Samples(tokens, zeros, logprobs), running, cache)
+    answers = None if places is None else no_answers(places, tokens.shape[1])
+    state = _State(jnp.zeros((), jnp.int32), Samples(tokens, zeros, logprobs), running, cache, answers)
     return in_stages(more, advance, state, config.max_length + 1, grow).samples
+
+
+def as_hypotheses(samples: Samples, config: SearchConfig) -> Hypotheses:
+    """The samples of one row [sample, ...] as what a search might have found, best first: nothing was taken off their log-probabilities."""
+    lengths = np.asarray(samples.lengths)
+    totals = np.where(lengths > 0, np.asarray(samples.logprobs).sum(-1), -np.inf)
+    scores = totals / np.maximum(lengths, 1) ** config.length_penalty
+    order = np.argsort(-scores, kind="stable")
+    logprobs = np.asarray(samples.logprobs)[order]
+    tokens = np.asarray(samples.tokens)[order]
+    return Hypotheses(tokens, lengths[order], logprobs, logprobs, scores[order], totals[order])
 
 
 def _draw(logits, keys, step, config: SamplingConfig, eos_id: int, pad_id: int) -> Int[Array, "batch sample"]:

@@ -11,7 +11,8 @@ class SearchConfig:
 
     num_groups: as many as beams, unless given. diversity_strength: what a token costs per choice of it by an earlier group; ignored
     with one group. min_length, max_length: in tokens without the end of sentence. length_penalty: the exponent of the length by which
-    a hypothesis' score is divided. covering: answers are spans of the text by construction (`covering.py`); not the paper's.
+    a hypothesis' score is divided. covering: answers are spans of the text by construction (`covering.py`), and as many
+    hypotheses again are sampled so (`sampling.py`), which ask about what the beams leave out; not the paper's.
     """
 
     num_beams: int = 60

@@ -1,4 +1,5 @@
-"""The covering search against a slow one in NumPy, which asks of every token of the vocabulary whether it may come next."""
+"""The covering search, and samples that spell their text, against slow ones, which ask of every token of the vocabulary whether it may
+come next."""
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ from brute_force import brute_force
 from quals_jax.decoding.covering import NOTHING, Places
 from quals_jax.decoding.diverse_beam import SearchConfig, diverse_beam_search
 from quals_jax.decoding.rules import Rules
+from quals_jax.decoding.sampling import Samples, SamplingConfig, as_hypotheses, sample_keys, top_k_sample
 
 EOS, PAD, SEPARATOR, VOCAB, STEPS = 2, 1, 3, 40, 9
 # Spans of a text of tokens 10 11 12 11 13, and an answer of its own (20 21) that ends only as a whole.
@@ -83,6 +85,89 @@ def test_equal_to_the_slow_search(config):
         np.testing.assert_allclose(found.scores[row, : len(own)], [score for _, score, _ in expected], atol=1e-4)
         answers += sum(SEPARATOR in tokens for tokens in own)
     assert answers > rows * config.num_beams / 2  # or nothing was constrained
+
+
+@pytest.mark.parametrize(("min_length", "steps"), [(0, 4), (5, 7)])
+def test_samples_equal_slow_ones(min_length, steps):
+    """Token by token with the same noise. Lost are samples that may neither go on nor end, and those cut within an answer."""
+    rows, count, most = 3, 40, max(len(spelled) for spelled, _ in ROWS)
+    table = np.random.default_rng(3).normal(size=(VOCAB, VOCAB)).astype(np.float32)
+    table[:, SEPARATOR] += 4
+    table[:, EOS] -= 1
+    spelled = np.array([own + [NOTHING] * (most - len(own)) for own, _ in ROWS], np.int32)
+    ends = np.array([own + [False] * (most - len(own)) for _, own in ROWS])
+    places = Places(*(jnp.broadcast_to(array, (rows, *array.shape)) for array in map(jnp.asarray, (spelled, ends))))
+    config = SamplingConfig(k=VOCAB, min_length=min_length, max_length=steps, temperature=0.8)
+    keys = sample_keys(5, np.arange(rows), count)
+
+    @jax.jit
+    def sample(keys):
+        return top_k_sample(
+            lambda tokens, cache: (jnp.asarray(table)[tokens], cache), (), keys, config=config, places=places, separator_id=SEPARATOR
+        )  # fmt: skip
+
+    @jax.jit
+    def draw(key, step, logits):
+        return jax.random.categorical(jax.random.fold_in(key, step), logits / 0.8)
+
+    found, lost, answers = jax.device_get(sample(keys)), 0, 0
+    logprobs = table - np.log(np.exp(table.astype(np.float64)).sum(axis=1, keepdims=True))
+    for row in range(rows):
+        for number in range(count):
+            tokens = []
+            while tokens[-1:] != [EOS]:
+                step, mask = len(tokens), allowed(tokens)
+                mask[PAD], mask[EOS] = False, mask[EOS] and step >= min_length
+                if step == steps:
+                    mask[:] = mask & (np.arange(VOCAB) == EOS)
+                if not mask.any():
+                    tokens = None
+                    break
+                logits = np.where(mask, table[tokens[-1] if tokens else EOS], -np.inf)
+                tokens.append(EOS if step == steps else int(draw(keys[row, number], step, logits)))
+            length = int(found.lengths[row, number])
+            if tokens is None:
+                lost += 1
+                assert length == 0
+                continue
+            answers += SEPARATOR in tokens
+            assert found.tokens[row, number, :length].tolist() == tokens
+            np.testing.assert_allclose(
+                found.logprobs[row, number, :length], logprobs[[EOS, *tokens[:-1]], tokens], atol=1e-4
+            )
+    assert lost > 0 and answers > rows * count / 4
+
+
+def test_samples_as_hypotheses_are_the_best_first():
+    samples = Samples(
+        tokens=np.array([[5, 2, 1], [5, 6, 2], [5, 1, 1]]),
+        lengths=np.array([2, 3, 0]),
+        logprobs=np.array([[-1.0, -1.0, 0], [-0.5, -1.0, -0.3], [0, 0, 0]], np.float32),
+    )
+    found = as_hypotheses(samples, SearchConfig(3, max_length=8))
+    assert found.tokens.tolist() == [[5, 6, 2], [5, 2, 1], [5, 1, 1]] and found.lengths.tolist() == [3, 2, 0]
+    np.testing.assert_allclose(found.scores[:2], [-0.6, -1.0], atol=1e-6)
+    np.testing.assert_allclose(found.totals, [-1.8, -2.0, -np.inf], atol=1e-6)
+    np.testing.assert_array_equal(found.beam_logprobs, found.model_logprobs)
+
+
+def test_devices_and_batches_change_no_pair(tmp_path):
+    from tiny_qagen import make_tiny_qagen
+
+    from quals_jax import QAGen
+
+    folder = make_tiny_qagen(tmp_path)
+    texts = ["a cat sat", "tea", "dogs eat at home", "set a seat at sea"]
+    search = SearchConfig(num_beams=6, min_length=2, max_length=12, covering=True)
+    one, eight = (
+        QAGen.from_pretrained(folder, search=search, batch_size=size, devices=devices).generate(texts)
+        for size, devices in ((3, jax.devices()[:1]), (1, jax.devices()))
+    )
+    assert [[pair.tokens for pair in own] for own in one] == [[pair.tokens for pair in own] for own in eight]
+    for text, pairs in zip(texts, one, strict=True):
+        assert any(pair.answer for pair in pairs[6:]), "nothing was sampled that the search had not found"
+        assert all(pair.answer in text for pair in pairs if pair.answer is not None)
+        assert len({(pair.question.lower(), (pair.answer or "").lower()) for pair in pairs[6:]}) == len(pairs[6:])
 
 
 def test_every_answer_of_the_embedded_model_is_in_its_summary():
