@@ -1,6 +1,7 @@
 #!/bin/sh
 # ConSeq on Gazette: one summarizer, one scored set of candidates, three seeds of fine-tuning by QUALS and by ROUGE.
-# Prints the table of the README. Resumes where it was stopped. More than an hour on two cores (not timed as a whole).
+# Prints the table of docs/results.md (there without ROUGE's seeds, of 300 stories). Resumes where it was stopped.
+# More than an hour on two cores (not timed as a whole).
 set -eu
 PYTHON=${PYTHON:-.venv/bin/python}
 OUT=${1:-out/experiment}
