@@ -117,13 +117,20 @@ def test_rows_are_counted_as_they_are_padded():
 def test_the_formula_is_near_what_the_tpu_s_compiler_says(devices, rows, pair, remat, gibibytes, near):
     """BART-large's steps by likelihood (a target a row) and of ConSeq (two) for a v5e, bfloat16, rows of 512 and 64 tokens; with parameters
     in pieces on several chips, and whole. From `benchmarks/tpu.py`."""
-    parameters = 406_291_456
-    sizes = memory.Sizes(layers=24, model=1024, inner=4096, heads=16, item=2, remat=remat)
+    assert estimate(406_291_456, 24, devices, rows, pair, remat) == pytest.approx(gibibytes, rel=near)
+
+
+def test_the_formula_is_near_it_for_t5_large_too():
+    assert estimate(737_668_096, 48, 4, 8, 2, True) == pytest.approx(2.06 + 4.77, rel=0.06)
+
+
+def estimate(parameters, layers, devices, rows, pair, remat):
+    """GiB by the formula."""
+    sizes = memory.Sizes(layers=layers, model=1024, inner=4096, heads=16, item=2, remat=remat)
     shapes = {"source_ids": (rows * devices, 512), "target_ids": (rows * devices, pair, 64)}
     batch = {"rows": {name: np.zeros(shape) for name, shape in shapes.items()}}
     of = {"parts": 1, "devices": devices, "sharded": devices > 1}
-    found = memory.formula_bytes(12 * parameters, parameters, batch, sizes, **of)
-    assert found / 2**30 == pytest.approx(gibibytes, rel=near)
+    return memory.formula_bytes(12 * parameters, parameters, batch, sizes, **of) / 2**30
 
 
 def test_remat_keeps_less():
