@@ -120,10 +120,13 @@ def gathered(text: str) -> dict[str, int]:
     """How many floating-point numbers a compiled program brings together from all chips, by what in the step asks for them: parameters,
     which lie in pieces, do (`training/step.py` says so with a sharding constraint); the optimizer's moments must stay where they are."""
     counts: dict[str, int] = {}
+    channels = set()  # a gathering in several parts is written once for each of them, under one number
     for result, rest in re.findall(r" = (.*?) all-gather(?:-start)?\((.*)", text):
         shapes = re.findall(r"\b(?:f|bf)\d+\[([\d,]+)\]", result)
-        if not shapes:  # places of words in the embedding's gradient
+        channel = re.search(r"channel_id=(\d+)", rest)
+        if not shapes or (channel and channel[1] in channels):  # no shapes: places of words in the embedding's gradient
             continue
+        channels |= {channel[1]} if channel else set()
         source = re.search(r'op_name="[^"]*?([^/"]+)"', rest)
         name = source.group(1) if source else "unknown"
         counts[name] = counts.get(name, 0) + max(math.prod(map(int, shape.split(","))) for shape in shapes)

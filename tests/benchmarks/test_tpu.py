@@ -15,6 +15,16 @@ TEXT = """
 MOMENTS = '  %all-gather.4 = f32[256]{0} all-gather(%mu), channel_id=4, metadata={op_name="jit(step)/mul"}\n'
 
 
+PARTS = """
+  %all-gather.5 = bf16[64]{0} all-gather(%p.1), channel_id=9, metadata={op_name="jit(step)/scatter-add"}
+  %all-gather.6 = bf16[64]{0} all-gather(%p.2), channel_id=9, metadata={op_name="jit(step)/scatter-add"}
+"""
+
+
+def test_a_gathering_in_parts_counts_once():
+    assert tpu.gathered(PARTS) == {"scatter-add": 64}
+
+
 def test_what_is_gathered_is_told_by_who_asks_for_it():
     assert tpu.gathered(TEXT) == {tpu.PARAMETERS: 1024 * 1024 + 16 * 8}
     assert tpu.gathered(TEXT + MOMENTS) == {tpu.PARAMETERS: 1024 * 1024 + 16 * 8, "mul": 256}
