@@ -64,7 +64,7 @@ def formula_bytes(state: int, parameters: int, batch, sizes: Sizes, *, parts: in
     Of every position of a layer are kept about 14 vectors of the model's width, 2 of the inner width, and attention's
     probabilities in float32 and in the product's type (with dropout's mask), for itself and for its source. With `remat` each
     layer's input alone is kept, and one layer's inside. BESIDE is for what a compiler keeps beyond that: with it the formula is within
-    6% of what the TPU's compiler says of BART-large's training steps (docs/training.md), and up to a quarter above
+    6% of what the TPU's compiler says of BART-large's training steps (docs/training.md), and up to 28% above
     it with `remat`; of T5-large's 4% and 19% below.
     """
     in_pieces = sharded and devices > 1
