@@ -11,7 +11,8 @@ from jaxtyping import Array, Float, Int
 
 from quals_jax import parallel
 from quals_jax.precision import Precision
-from quals_jax.seq2seq import inference_params, padded_length, program
+from quals_jax.row_programs import inference_params, program
+from quals_jax.seq2seq import padded_length
 
 LENGTHS = (64, 96, 128, 192, 256, 384, 512)
 

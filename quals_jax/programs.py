@@ -11,7 +11,7 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from quals_jax import parallel, seq2seq
+from quals_jax import parallel, row_programs, seq2seq
 from quals_jax.decoding.diverse_beam import SearchConfig
 from quals_jax.decoding.sampling import SamplingConfig
 from quals_jax.places import LONGEST_ANSWER
@@ -68,22 +68,22 @@ def lower_one(
 
 def _inference(function: Callable, settings: Sequence, model, precision: Precision, mesh: Mesh, arrays: Sequence):
     graph, params = nnx.split(model)
-    params = jax.eval_shape(lambda params: seq2seq.inference_params(params, precision), params)
+    params = jax.eval_shape(lambda params: row_programs.inference_params(params, precision), params)
     whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(parallel.AXIS))
-    program = seq2seq.program(function, graph, *settings, precision=precision, mesh=mesh)
+    program = row_programs.program(function, graph, *settings, precision=precision, mesh=mesh)
     return program, (_abstract(params, whole), *_abstract(tuple(arrays), rows))
 
 
 def _search(model, precision: Precision, mesh: Mesh, rows: int, shapes: Shapes):
     config = SearchConfig(max_length=min(SearchConfig().max_length, model.config.max_positions - 1))
     arrays = _ids(rows, shapes.summary), jax.ShapeDtypeStruct((rows,), jnp.bool_)
-    return _inference(seq2seq.search_rows, (config, None), model, precision, mesh, arrays)
+    return _inference(row_programs.search_rows, (config, None), model, precision, mesh, arrays)
 
 
 def _score(model, precision: Precision, mesh: Mesh, rows: int, shapes: Shapes):
     arrays = _ids(rows, shapes.document), _ids(rows, shapes.pairs, shapes.pair)
-    return _inference(seq2seq.score_rows, (), model, precision, mesh, arrays)
+    return _inference(row_programs.score_rows, (), model, precision, mesh, arrays)
 
 
 def _answer(model, precision: Precision, mesh: Mesh, rows: int, shapes: Shapes):
@@ -91,14 +91,14 @@ def _answer(model, precision: Precision, mesh: Mesh, rows: int, shapes: Shapes):
     places = (rows, shapes.document, LONGEST_ANSWER)
     arrays = _ids(rows, shapes.document), _ids(rows, shapes.pairs, shapes.pair), _ids(*places)
     ends = jax.ShapeDtypeStruct(places, jnp.bool_)
-    return _inference(seq2seq.continue_rows, (length, (), ()), model, precision, mesh, (*arrays, ends))
+    return _inference(row_programs.continue_rows, (length, (), ()), model, precision, mesh, (*arrays, ends))
 
 
 def _sample(model, precision: Precision, mesh: Mesh, rows: int, shapes: Shapes):
     config = SamplingConfig(max_length=min(SamplingConfig().max_length, model.config.max_positions - 1))
     numbers = jax.ShapeDtypeStruct((rows,), jnp.int32)
     arrays = _ids(rows, shapes.train_source), jax.ShapeDtypeStruct((rows,), jnp.bool_), numbers
-    return _inference(seq2seq.sample_rows, (config, None, shapes.samples, None), model, precision, mesh, arrays)
+    return _inference(row_programs.sample_rows, (config, None, shapes.samples, None), model, precision, mesh, arrays)
 
 
 def _train(loss_of: Callable, pairs: int) -> Callable:

@@ -1,10 +1,8 @@
-"""Seq2Seq: an encoder-decoder on its mesh, in ids. The only home of batches, their shapes, precision and compiled programs.
+"""Seq2Seq: an encoder-decoder on its mesh, in ids. The only home of batches, their shapes, and compiled programs.
 
 Four things are asked of a model: `search` (diverse beam search), `sample` (top-k sampling), `logprobs` (how likely given targets
-are) and `continuations` (what it goes on with behind given prompts). Each is a pure function of arrays below, jitted once for every
-shape that occurs; the shapes are few and listed here.
-
-An architecture offers `init_cache`, `encode`, `memory`, `decode` and `logits`, and in its `config` its sizes and ids (models/bart.py).
+are) and `continuations` (what it goes on with behind given prompts). Each is a pure function of arrays (`row_programs.py`), jitted once
+for every shape that occurs; the shapes are few and listed here.
 """
 
 from __future__ import annotations
@@ -13,24 +11,28 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache, partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Float
 
 from quals_jax import parallel
-from quals_jax.decoding.continuation import Continuations, continue_prompts
-from quals_jax.decoding.covering import Places
-from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig, diverse_beam_search
-from quals_jax.decoding.rules import NO_RULES, Rules, as_one_event
-from quals_jax.decoding.sampling import Samples, SamplingConfig, sample_keys, top_k_sample
-from quals_jax.decoding.stages import cache_stages
-from quals_jax.models.teacher_forcing import encode_memory, per_token, reduce_logits, shift_right, target_logprobs
+from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig
+from quals_jax.decoding.rules import NO_RULES, Rules
+from quals_jax.decoding.sampling import Samples, SamplingConfig
 from quals_jax.places import stacked_places
 from quals_jax.precision import Precision
+from quals_jax.row_programs import (
+    PAIRS_AT_ONCE,
+    continue_rows,
+    inference_params,
+    program,
+    sample_rows,
+    score_ended_rows,
+    score_rows,
+    search_rows,
+)
 
 # What a text is padded to before it is searched or sampled from: its own length decides, never its neighbours'.
 SEARCH_SOURCES = (64, 128, 256, 384, 512, 768, 1024)
@@ -43,146 +45,6 @@ SCORE_SHAPES = (
 )  # fmt: skip
 STEP = 256  # between lengths beyond the last, which models with more positions than BART's read
 PAIRS = 240  # most targets of one row; a text with more takes several rows
-PAIRS_AT_ONCE = 10  # decoded together; the loop over them ends with the last that is there
-LOGITS_AT_ONCE = 2**24  # numbers, when targets are scored
-
-
-def search_rows(
-    graph, config: SearchConfig, rules: Rules | None, params, source_ids: Int[Array, "batch source"], active: Bool[Array, "batch"],
-    *places: Array,
-) -> Hypotheses:  # fmt: skip
-    """What the model writes of every text of a batch, best first. `places`: the arrays of `Places`, for a search that covers its texts."""
-    rules = rules or NO_RULES
-    model, step, decoding = _decoder(graph, params, source_ids, beam=config.num_beams, length=config.max_length + 1)
-    return diverse_beam_search(
-        step,
-        batch=source_ids.shape[0],
-        config=config,
-        active=active,
-        rules=rules,
-        places=Places(*places) if places else None,
-        separator_id=rules.separator,
-        **decoding,
-        **ids_of(model),
-    )
-
-
-def sample_rows(
-    graph, config: SamplingConfig, forced: int | None, num_samples: int, separator: int | None, params,
-    source_ids: Int[Array, "batch source"], active: Bool[Array, "batch"], numbers: Int[Array, "batch"], *places: Array,
-) -> Samples:  # fmt: skip
-    """Samples of every text of a batch, which depend on its number. `places`: as for `search_rows`, with `separator`."""
-    model, step, decoding = _decoder(graph, params, source_ids, beam=num_samples, length=config.max_length + 1)
-    keys = sample_keys(0, numbers, num_samples)
-    return top_k_sample(
-        step, keys=keys, config=config, active=active, forced_first_id=forced, places=Places(*places) if places else None,
-        separator_id=separator, **decoding, **ids_of(model),
-    )  # fmt: skip
-
-
-def score_rows(
-    graph,
-    params,
-    source_ids: Int[Array, "batch source"],
-    target_ids: Int[Array, "batch pair target"],
-    *,
-    ends: tuple[int, ...] = (),
-) -> Float[Array, "batch pair target"]:
-    """The natural log-probability of every target token given the row's text (0 at padding). The text is encoded once for all its pairs,
-    and the pairs are decoded in blocks until the last that any row has. `ends` are one event with the end of sentence."""
-    model = nnx.merge(graph, params)
-    memory = encode_memory(model, source_ids)
-    config, (batch, pairs, target) = model.config, target_ids.shape
-    block = min(pairs, PAIRS_AT_ONCE)
-    blocks = blocks_of(target_ids, config.pad_token_id)
-
-    def logprobs_of(logits, ids):
-        return target_logprobs(as_one_event(logits, ends, config.eos_token_id), ids)
-
-    def score(number, logprobs):
-        ids = jax.lax.dynamic_slice_in_dim(target_ids, number * block, block, axis=1)
-        states, _ = model.decode(shift_right(ids, config.decoder_start_token_id), memory)
-        found = per_token(reduce_logits(model, states, ids, logprobs_of, at_once=LOGITS_AT_ONCE), ids)
-        found = jnp.where(ids == config.pad_token_id, 0, found)
-        return jax.lax.dynamic_update_slice_in_dim(logprobs, found, number * block, axis=1)
-
-    wide = jnp.promote_types(model.dtype, jnp.float32)
-    return jax.lax.fori_loop(0, blocks, score, jnp.zeros((batch, pairs, target), wide))
-
-
-def score_ended_rows(graph, ends: tuple[int, ...], params, source_ids, target_ids) -> Float[Array, "batch pair target"]:
-    """`score_rows` where more than the end of sentence ends a target."""
-    return score_rows(graph, params, source_ids, target_ids, ends=ends)
-
-
-def continue_rows(
-    graph, max_length: int, ends: tuple[int, ...], forbidden: tuple[int, ...], params, source_ids: Int[Array, "batch source"],
-    prompts: Int[Array, "batch pair prompt"], *places: Array,
-) -> Continuations:  # fmt: skip
-    """What the model goes on with behind every prompt, given the row's text, which is encoded once for all of them; the prompts are
-    decoded in blocks until the last that any row has. `places`: the arrays of `Places`, for continuations that are spans of the text."""
-    block = min(prompts.shape[1], PAIRS_AT_ONCE)
-    length = prompts.shape[-1] + max_length + 1
-    model, step, decoding = _decoder(graph, params, source_ids, beam=block, length=length)
-    pad_id = model.config.pad_token_id
-
-    def go_on(number, found):
-        continued = continue_prompts(
-            step,
-            prompts=jax.lax.dynamic_slice_in_dim(prompts, number * block, block, axis=1),
-            max_length=max_length,
-            ends=ends,
-            forbidden=forbidden,
-            places=Places(*places) if places else None,
-            **decoding,
-            **ids_of(model),
-        )
-        return jax.tree.map(
-            lambda all, own: jax.lax.dynamic_update_slice_in_dim(all, own, number * block, axis=1), found, continued
-        )
-
-    shape = (*prompts.shape[:2], max_length + 1)
-    wide = jnp.float64 if jax.config.jax_enable_x64 else jnp.float32
-    none = Continuations(
-        jnp.full(shape, pad_id, jnp.int32), jnp.zeros(shape[:2], jnp.int32), jnp.zeros(shape, wide), jnp.zeros(shape[:2], wide)
-    )  # fmt: skip
-    return jax.lax.fori_loop(0, blocks_of(prompts, pad_id), go_on, none)
-
-
-def blocks_of(target_ids: Int[Array, "batch pair target"], pad_id: int) -> Int[Array, ""]:
-    """How many blocks of pairs there are until the last pair that any row has."""
-    pairs = target_ids.shape[1]
-    block = min(pairs, PAIRS_AT_ONCE)
-    used = jnp.any(target_ids != pad_id, axis=(0, 2))
-    return -(-jnp.max(jnp.where(used, jnp.arange(1, pairs + 1), 0)) // block)
-
-
-def ids_of(model) -> dict[str, int]:
-    config = model.config
-    return {"start_id": config.decoder_start_token_id, "eos_id": config.eos_token_id, "pad_id": config.pad_token_id}
-
-
-def _decoder(graph, params, source_ids, *, beam: int, length: int) -> tuple[nnx.Module, Callable, dict]:
-    """The model, one step of its decoder against the encoded texts, and the cache that a decoding loop begins with and lets grow."""
-    model = nnx.merge(graph, params)
-    memory = encode_memory(model, source_ids)
-    new_cache = partial(model.init_cache, batch=source_ids.shape[0], beam=beam)
-
-    def step(token_ids, cache):
-        states, cache = model.decode(token_ids[:, :, None], memory, cache)
-        return model.logits(states[:, :, 0]), cache
-
-    def grow(cache, length: int):
-        def pad(array, larger):
-            return (
-                array
-                if array.shape == larger.shape
-                else jnp.pad(array, [(0, new - old) for old, new in zip(array.shape, larger.shape, strict=True)])
-            )
-
-        return jax.tree.map(pad, cache, jax.eval_shape(lambda: new_cache(length=length)))
-
-    return model, step, {"cache": new_cache(length=cache_stages(length)[0]), "grow": grow}
 
 
 class Seq2Seq:
@@ -406,34 +268,6 @@ class Seq2Seq:
         """Where the rows of these chunks, one for every device, stand in a batch: (place, row)."""
         for device, number in enumerate(numbers):
             yield from enumerate(chunks[number], device * self.batch_size)
-
-
-def program(function: Callable, *settings, precision: Precision, mesh: jax.sharding.Mesh) -> Callable:
-    """A function of (*settings, params, *arrays) as a program of (params, *arrays), rows cut over the mesh."""
-    on_cpu = mesh.devices.flat[0].platform == "cpu"
-    mapped = parallel.map_rows(precision.scoped(partial(function, *settings)), mesh)
-    return jax.jit(mapped, compiler_options=cpu_options() if on_cpu else None)
-
-
-@cache
-def cpu_options() -> dict[str, bool] | None:
-    """Without this option XLA's CPU back end copies the search's whole cache at every step. None where XLA does not know it (any more)."""
-    options = {"xla_cpu_copy_insertion_use_region_analysis": True}
-    try:
-        with jax.default_device(jax.local_devices(backend="cpu")[0]):
-            jax.jit(lambda: jnp.zeros(()), compiler_options=options)()
-    except (RuntimeError, ValueError):
-        return None
-    return options
-
-
-def inference_params(params: nnx.State, precision: Precision) -> nnx.State:
-    """The parameters as a program that does not train holds them: matrices in the type they are multiplied in, the rest exact."""
-
-    def cast(array):
-        return array.astype(precision.compute) if array.ndim >= 2 and array.dtype == precision.master else array
-
-    return jax.tree.map(cast, params)
 
 
 def padded_length(length: int, lengths: Sequence[int], positions: int) -> int:

@@ -14,7 +14,7 @@ from quals_jax.decoding.diverse_beam import SearchConfig
 from quals_jax.pairs import QAPair, split_pair
 from quals_jax.qagen import QAGen
 from quals_jax.quals import Quals
-from quals_jax.seq2seq import score_rows, search_rows
+from quals_jax.row_programs import score_rows, search_rows
 from quals_jax.tokenizer import EOS, Tokenizer
 
 

@@ -11,15 +11,8 @@ from quals_jax.decoding.diverse_beam import SearchConfig
 from quals_jax.models import teacher_forcing
 from quals_jax.models.bart import Bart, BartConfig
 from quals_jax.precision import Precision
-from quals_jax.seq2seq import (
-    PAIRS_AT_ONCE,
-    SCORE_SHAPES,
-    SEARCH_SOURCES,
-    Seq2Seq,
-    inference_params,
-    padded_length,
-    score_shape,
-)  # fmt: skip
+from quals_jax.row_programs import PAIRS_AT_ONCE, inference_params, score_rows
+from quals_jax.seq2seq import SCORE_SHAPES, SEARCH_SOURCES, Seq2Seq, padded_length, score_shape
 
 ONE = jax.devices()[:1]
 
@@ -93,11 +86,9 @@ def test_logits_in_slices_are_the_logits_at_once(model):
 
 def test_logits_of_all_pairs_never_exist_at_once(model):
     """The largest array of the program with a vocabulary axis holds at most the slice that is allowed."""
-    from quals_jax import seq2seq
-
     runner = Seq2Seq(model, devices=ONE, batch_size=2)
     ids, targets = np.full((2, 64), 5, np.int32), np.full((2, 60, 64), 5, np.int32)
-    text = str(runner._program(seq2seq.score_rows).trace(runner._params, ids, targets).jaxpr)
+    text = str(runner._program(score_rows).trace(runner._params, ids, targets).jaxpr)
     assert f"f32[2,{10 * 64},64]" in text  # a block of ten pairs
     assert f"[2,{60 * 64},64]" not in text and "[2,60,64,64]" not in text
 
