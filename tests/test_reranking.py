@@ -57,7 +57,7 @@ class FakeQAGen(FakeQuals):
 def command(monkeypatch, tmp_path):
     monkeypatch.setattr("quals_jax.commands.runtime.prepare", lambda: None)
     monkeypatch.setattr("quals_jax.qagen.QAGen", FakeQAGen)
-    monkeypatch.setattr("quals_jax.quals.Quals", lambda qagen: qagen)
+    monkeypatch.setattr("quals_jax.quals.Quals", lambda qagen, **settings: qagen)
     rows, best = tmp_path / "rows.jsonl", tmp_path / "best.jsonl"
 
     def run(*documents, **fields):
