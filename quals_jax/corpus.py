@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 SHOWN_IN_NOTEBOOK = 5
 SENTENCE_ROWS = 20
+AT_ONCE = 2  # blocks that are scored together
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +177,7 @@ class CorpusResult:
 def score_corpus(
     quals: Quals, documents: Sequence[str], summaries: Sequence[str], *, progress: bool = False
 ) -> CorpusResult:
-    """`Quals.corpus`: block after block, so that progress can be shown."""
+    """`Quals.corpus`: in blocks, so that progress can be shown, and two of them at once, as in `scoring/blocks.py`."""
     documents = check_texts("documents", documents, empty=False)
     summaries = check_texts("summaries", summaries)
     if len(documents) != len(summaries):
@@ -186,10 +188,12 @@ def score_corpus(
 
         bar = tqdm(total=len(documents), unit="summary")
     results = []
-    for start in range(0, len(documents), size):
-        results += quals.score(documents[start : start + size], summaries[start : start + size])
-        if progress:
-            bar.update(len(results) - bar.n)
+    blocks = [slice(start, start + size) for start in range(0, len(documents), size)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for found in pool.map(lambda block: quals.score(documents[block], summaries[block]), blocks):
+            results += found
+            if progress:
+                bar.update(len(results) - bar.n)
     if progress:
         bar.close()
     return CorpusResult(results, documents, summaries, quals.signature, quals)
