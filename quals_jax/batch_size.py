@@ -12,6 +12,7 @@ from quals_jax.errors import out_of_memory
 from quals_jax.parallel import IN_FLIGHT
 from quals_jax.precision import Precision
 from quals_jax.programs import Shapes, lower_one
+from quals_jax.scoring.blocks import AT_ONCE
 
 AUTO = "auto"
 ON_CPU = 8  # more rows gain nothing on a few cores (docs/performance.md)
@@ -32,7 +33,7 @@ def rows_together(places: int) -> int:
 
 
 def largest_batch_size(model, precision: Precision, mesh: Mesh) -> int:
-    """The largest power of two of rows a device with which search and scoring fit, each with the batches that wait for it. On a CPU 8.
+    """The largest power of two of rows a device with which search and scoring fit, each with the batches of two blocks that wait for it. On a CPU 8.
 
     Raises:
         ValueError: if the device does not say how much memory it has.
@@ -64,7 +65,7 @@ def inference_bytes(model, precision: Precision, mesh: Mesh, rows: int) -> float
             if out_of_memory(error):
                 return float("inf")
             raise
-        ahead = IN_FLIGHT * (found.temp_size_in_bytes + found.output_size_in_bytes)
+        ahead = AT_ONCE * IN_FLIGHT * (found.temp_size_in_bytes + found.output_size_in_bytes)
         held.append(found.argument_size_in_bytes + ahead)
     return max(held)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from quals_jax.inputs import check_texts
 from quals_jax.remote import is_url, local_name, reach, send
+from quals_jax.scoring.blocks import AT_ONCE
 from quals_jax.statistics import interval_of_mean
 from quals_jax.world import ONLY_GAZETTE, Strangers, row_is_outside
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 SHOWN_IN_NOTEBOOK = 5
 SENTENCE_ROWS = 20
-AT_ONCE = 2  # blocks that are scored together
 
 
 @dataclass(frozen=True, eq=False)
