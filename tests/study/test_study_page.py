@@ -40,7 +40,7 @@ def save(browser, folder, name):
     """Presses S, and waits for the file."""
     browser.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
     browser.press("s")
-    for _ in range(100):
+    for _ in range(600):
         if (folder / name).exists() and (folder / name).stat().st_size:
             return folder / name
         time.sleep(0.1)
@@ -60,9 +60,13 @@ def test_filled_in_by_keyboard_left_and_saved(browser, pages, tmp_path):
             browser.press("1" if left.startswith("new") else "3")
         assert browser.run(CHECKED) == ["left" if left.startswith("new") else "right"] * 3
         if number == 1:  # away, and back
-            time.sleep(1)  # what a page stores reaches the browser's other processes a moment later
-            browser.open(page)
-            assert "Page 2 of 4; 2 answered" in browser.run(NOTE) and browser.run(SHOWN) == [left, right]
+            for _ in range(100):  # under load Chromium now and then shows a page an empty store; a later load has it all
+                browser.open(page)
+                if "Page 2" in browser.run(NOTE):
+                    break
+                time.sleep(0.5)
+            assert "Page 2 of 4; 2 answered" in browser.run(NOTE)
+            assert browser.run(SHOWN) == [left, right]
             assert len(browser.run(CHECKED)) == 3
         if number < 3:
             browser.press("Enter")
@@ -77,6 +81,19 @@ def test_filled_in_by_keyboard_left_and_saved(browser, pages, tmp_path):
     assert found["grammar"]["better"] == 1 and found["grammar"]["ahead"] == 4
     assert not browser.events("Network.requestWillBeSent")[1:]  # the page itself, and nothing else
     assert browser.run("document.title") == "Which summary is better?"
+
+
+def test_what_is_answered_elsewhere_is_shown_and_kept(browser, pages):
+    """Two tabs, or a page that was shown an empty store: neither replaces the other's answers."""
+    browser.open(pages[0][1])
+    browser.run("localStorage.setItem(`${place}:${study.items[2].item}`, JSON.stringify({grammar: 'equal'}))")
+    browser.press("1")
+    browser.run("dispatchEvent(new StorageEvent('storage', {key: 'quals-study:another:2:at'}))")
+    assert browser.run("Object.keys(state.answers).length") == 1  # nothing of this study was told
+    browser.run("dispatchEvent(new StorageEvent('storage', {key: `${place}:at`}))")
+    assert browser.run("Object.values(state.answers).map(given => given.grammar || given.consistency).sort()") == ["equal", "left"]
+    assert browser.run(CHECKED) == ["left"] and "Page 1 of 4" in browser.run(NOTE)
+    browser.run("localStorage.clear()")
 
 
 def test_clicks_on_a_phone_and_answers_of_another_annotator(browser, pages, tmp_path):
