@@ -60,7 +60,7 @@ def test_filled_in_by_keyboard_left_and_saved(browser, pages, tmp_path):
             browser.press("1" if left.startswith("new") else "3")
         assert browser.run(CHECKED) == ["left" if left.startswith("new") else "right"] * 3
         if number == 1:  # away, and back
-            for _ in range(100):  # under load Chromium now and then shows a page an empty store; a later load has it all
+            for _ in range(100):  # on a busy machine Chromium may show a page an empty store, and later all that is in it
                 browser.open(page)
                 if "Page 2" in browser.run(NOTE):
                     break
@@ -91,7 +91,7 @@ def test_what_is_answered_elsewhere_is_shown_and_kept(browser, pages):
     browser.run("dispatchEvent(new StorageEvent('storage', {key: 'quals-study:another:2:at'}))")
     assert browser.run("Object.keys(state.answers).length") == 1  # nothing of this study was told
     browser.run("dispatchEvent(new StorageEvent('storage', {key: `${place}:at`}))")
-    assert browser.run("Object.values(state.answers).map(given => given.grammar || given.consistency).sort()") == ["equal", "left"]
+    assert browser.run("JSON.stringify(Object.values(state.answers)).match(/left|equal/g).sort()") == ["equal", "left"]
     assert browser.run(CHECKED) == ["left"] and "Page 1 of 4" in browser.run(NOTE)
     browser.run("localStorage.clear()")
 
