@@ -60,7 +60,7 @@ def test_filled_in_by_keyboard_left_and_saved(browser, pages, tmp_path):
             browser.press("1" if left.startswith("new") else "3")
         assert browser.run(CHECKED) == ["left" if left.startswith("new") else "right"] * 3
         if number == 1:  # away, and back
-            for _ in range(100):  # on a busy machine Chromium may show a page an empty store, and later all that is in it
+            for _ in range(100):  # Chromium may show a page an empty store, and later all that is in it
                 browser.open(page)
                 if "Page 2" in browser.run(NOTE):
                     break
