@@ -9,19 +9,20 @@ from collections import Counter
 from collections.abc import Iterator
 
 from quals_jax.scoring.columns import Finder
-from quals_jax.scoring.files import Lines, texts, whole
+from quals_jax.scoring.files import Lines, texts, unpacked_name, whole
 from quals_jax.scoring.row import Row, RowError, kind, make_row
 
 DEEPEST = 100  # levels of lists and objects in a row
 
 
 def json_rows(lines: Lines, finder: Finder) -> Iterator[Row | RowError]:
-    """An object a line; or, where the file begins with `[` or is one `.json` object over many lines, what that holds."""
+    """An object a line; or, where the file begins with `[` or is one `.json` object, what that holds."""
     first = b"".join(lines.peek(1)).removeprefix(codecs.BOM_UTF8).strip()
-    name = lines.path.removesuffix(".gz").lower()
+    name = unpacked_name(lines.path).lower()
     array = first.startswith(b"[") and not (first.endswith(b"]") and len(lines.peek(2)) > 1)
-    object_over_lines = name.endswith(".json") and first.startswith(b"{") and not _is_whole(first)
-    yield from (_array if array or object_over_lines else _lines)(lines, finder)
+    # An object over many lines, or one alone, which may hold rows.
+    an_object = name.endswith(".json") and first.startswith(b"{") and (not _is_whole(first) or len(lines.peek(2)) < 2)
+    yield from (_array if array or an_object else _lines)(lines, finder)
 
 
 def _lines(lines: Lines, finder: Finder) -> Iterator[Row | RowError]:
@@ -47,7 +48,7 @@ def _array(lines: Lines, finder: Finder) -> Iterator[Row | RowError]:
     if isinstance(values, dict):
         lists = [own for own in values.values() if isinstance(own, list) and own and isinstance(own[0], dict)]
         usual = finder.columns.found(values).missing(values) is None
-        values = lists[0] if len(lists) == 1 and not usual else [values]
+        values = _of_columns(values) or (lists[0] if len(lists) == 1 and not usual else [values])
     for number, own in enumerate(values):
         place = f"{lines.path}, item {number + 1}"
         try:
@@ -57,6 +58,14 @@ def _array(lines: Lines, finder: Finder) -> Iterator[Row | RowError]:
             )
         except RowError as error:
             yield error
+
+
+def _of_columns(values: dict) -> list[dict] | None:
+    """Rows of an object of columns, each a list or an object by row, as pandas writes tables; None of another object."""
+    columns = [list(own.values()) if isinstance(own, dict) else own for own in values.values()]
+    if len(columns) < 2 or not all(isinstance(own, list) and len(own) == len(columns[0]) > 0 for own in columns):
+        return None
+    return [dict(zip(values, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _is_whole(line: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Rows to score, as a stream: JSON, CSV, TSV, Parquet, Arrow, saved data sets, parallel files; plain, gzipped, or from standard input."""
+"""Rows to score, as a stream: JSON, CSV, TSV, Parquet, Arrow, saved data sets, parallel files; plain, packed, or from standard input."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from quals_jax.scoring.columnar import columnar_rows, is_columnar
 from quals_jax.scoring.columns import Columns, Finder
-from quals_jax.scoring.files import Lines, opened, texts, whole
+from quals_jax.scoring.files import Lines, opened, texts, unpacked_name, whole
 from quals_jax.scoring.json_rows import json_rows
 from quals_jax.scoring.row import Row, RowError, make_row
 from quals_jax.scoring.tables import TAB, header, names_of, table_rows
@@ -29,7 +29,7 @@ def read_rows(
     start: int = 0,
 ) -> Iterator[Row | RowError]:
     """The rows of a file, in the form that its name says: CSV, TSV, Parquet, Arrow, a folder of `datasets`; else JSON, an object a
-    line or one array. `.gz` may follow. Where the first line is a header, what has another name (standard input: `-`) is CSV.
+    line or one array. It may be packed (gzip, bzip2, xz). Where the first line is a header, what has another name (standard input: `-`) is CSV.
 
     columns: what document, summary and id are called. encoding: of text (UTF-8, or UTF-16 with its mark). tell: is told which columns
     were found, where they have not the usual names. start: the number of the first row.
@@ -50,7 +50,7 @@ def _rows(path: str, finder: Finder, encoding: str | None) -> Iterator[Row | Row
     if is_columnar(path):
         yield from columnar_rows(path, finder)
         return
-    suffix = Path(path.removesuffix(".gz")).suffix.lower()
+    suffix = Path(unpacked_name(path)).suffix.lower()
     with opened(path, encoding) as lines:
         if suffix in (".tsv", ".tab"):
             yield from table_rows(lines, finder, TAB)

@@ -25,13 +25,21 @@ def table_rows(lines: Lines, finder: Finder, usual: str = ",") -> Iterator[Row |
 
     In a TSV without quoted cells every line is a row: quotes are characters like others.
     """
-    delimiter = delimiter_of(header(lines), usual)
+    first, stated = header(lines), _stated(lines)
+    if stated:
+        lines.drop()
+    delimiter = stated or delimiter_of(first, usual)
     if usual == TAB and not is_quoted(lines.peek(SAMPLE)):
         records = _plain_records(lines, delimiter)
     else:
-        records = _csv_records(lines, delimiter)
+        records = _csv_records(lines, delimiter, blanks=_has_blanks(first, delimiter))
     path = lines.path
-    _, names = _record(next(records, (1, [])))
+    if (top := next(records, None)) is None:
+        return
+    _, names = _record(top)
+    nameless = {place for place, name in enumerate(names) if not name.strip()}
+    if len(nameless) > 1:
+        names = [f"column {place + 1}" if place in nameless else name for place, name in enumerate(names)]
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise RowError(
@@ -41,21 +49,44 @@ def table_rows(lines: Lines, finder: Finder, usual: str = ",") -> Iterator[Row |
     if (missing := columns.missing(names)) is not None:
         named = ", ".join(map(repr, names)) or "none"
         raise RowError(f"{path}, line 1: the header has no column {missing!r}; it has {named}; {FLAGS}")
-    for number, record in enumerate(records):
+    number = 0
+    for record in records:
         try:
             line, values = _record(record)
+            if len(values) > 1 and not any(
+                map(str.strip, values)
+            ):  # what spreadsheets write of rows in which nothing stands
+                continue
             place = f"{path}, line {line}"
-            if len(values) != len(names):
+            if set(range(len(values), len(names))) <= nameless:
+                values += [""] * (len(names) - len(values))
+            if len(values) != len(names) and (len(values) < len(names) or any(values[len(names) :])):
                 raise RowError(f"{place}: has {len(values)} columns, and the header {len(names)}")
-            named = dict(zip(names, values, strict=True))
+            named = dict(zip(names, values, strict=False))
             yield make_row(named, number, dict.fromkeys(("document", "summary"), place), lines.share(), columns)
         except RowError as error:
             yield error
+        number += 1
 
 
 def header(lines: Lines) -> str:
-    """The first line, as text."""
-    return b"".join(lines.peek(1)).removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
+    """The line that names the columns, as text: the first, or the one below that which states the delimiter."""
+    return _line(lines, 1 if _stated(lines) else 0)
+
+
+def _stated(lines: Lines) -> str | None:
+    """The delimiter that a line above the header states (`sep=;`), as Excel wants and writes it."""
+    found = re.fullmatch(r'"?sep=(.)"?', _line(lines, 0).strip("\r\n"), re.IGNORECASE)
+    return found[1] if found else None
+
+
+def _line(lines: Lines, place: int) -> str:
+    return b"".join(lines.peek(place + 1)[place : place + 1]).removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
+
+
+def _has_blanks(line: str, delimiter: str) -> bool:
+    """Whether a blank follows every delimiter of a header: it then belongs to no cell, and a quote may follow it."""
+    return all(cell.startswith(" ") for cell in line.rstrip("\r\n").split(delimiter)[1:])
 
 
 def delimiter_of(line: str, usual: str) -> str:
@@ -107,14 +138,15 @@ def _record(record: tuple[int, list[str]] | RowError) -> tuple[int, list[str]]:
 
 
 def _plain_records(lines: Lines, delimiter: str) -> Iterator[tuple[int, list[str]] | RowError]:
-    for number, line in enumerate(texts(lines), 1):
+    for number, line in enumerate(texts(lines), 1 + lines.dropped):
         if line:
             yield line if isinstance(line, RowError) else (number, line.split(delimiter))
 
 
-def _csv_records(lines: Lines, delimiter: str) -> Iterator[tuple[int, list[str]] | RowError]:
+def _csv_records(lines: Lines, delimiter: str, *, blanks: bool = False) -> Iterator[tuple[int, list[str]] | RowError]:
     """The records with the number of their first line. Of a record whose quotes are wrong only that line is lost: reading goes on
-    at the next, however many the parser has taken."""
+    at the next, however many the parser has taken. blanks: whether those behind a delimiter are passed over."""
+    settings = {"delimiter": delimiter, "strict": True, "skipinitialspace": blanks}
     path, coming, waiting, taken = lines.path, texts(lines, ends=True), deque(), []
 
     def feed() -> Iterator[str]:
@@ -122,7 +154,7 @@ def _csv_records(lines: Lines, delimiter: str) -> Iterator[tuple[int, list[str]]
             taken.append(line)
             yield line.text if isinstance(line, RowError) else line
 
-    reader, start = csv.reader(feed(), delimiter=delimiter, strict=True), 1
+    reader, start = csv.reader(feed(), **settings), 1 + lines.dropped
     while True:
         try:
             values = next(reader, None)
@@ -136,7 +168,7 @@ def _csv_records(lines: Lines, delimiter: str) -> Iterator[tuple[int, list[str]]
             yield taken[0] if isinstance(taken[0], RowError) else RowError(f"{path}, line {start}: {_told(error)}")
             waiting.extendleft(reversed(taken[1:]))
             del taken[1:]
-            reader = csv.reader(feed(), delimiter=delimiter, strict=True)
+            reader = csv.reader(feed(), **settings)
         if values is None:
             return
         start += len(taken)

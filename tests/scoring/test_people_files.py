@@ -1,8 +1,11 @@
 """Files as people have them: names of columns, dialects of tables, encodings, arrays, Parquet, saved data sets, several at once."""
 
+import bz2
+import gc
 import gzip
 import io
 import json
+import lzma
 
 import pytest
 
@@ -181,3 +184,96 @@ def test_several_files_are_one_input(tmp_path):
         open(path, "w").close()
     with pytest.raises(UserError, match=r"0\.jsonl, .*2\.jsonl: holds no rows"):
         list(read_blocks(RowSource(input=paths)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sep=;\r\nid;document;summary\r\n1;a, b;c\r\n",  # Excel's line for itself
+        '\ufeff"sep=;"\r\n"id";"document";"summary"\r\n"1";"a, b";"c"\r\n',
+        'id, document, summary\n1, "a, b", c\n',
+        'id,document,summary\r1,"a, b",c\r',  # line ends of old Macs
+        'id,document,summary\n1,"a, b",c\n,,\n\n, ,\n',  # rows in which nothing stands
+        'id,document,summary\n1,"a, b",c,,\n',
+    ],
+)
+def test_spreadsheets_tables(tmp_path, text):
+    rows, told = read(tmp_path / "a.csv", text)
+    assert rows == [Row(0, "1", "a, b", ("c",))] and told == []
+
+
+def test_columns_without_a_name(tmp_path):
+    """A table with empty columns at its end, and one with an index of pandas's; a cell that is too many is no empty one."""
+    rows, _ = read(tmp_path / "a.csv", "document,summary,,\na,b,,\nc,d\ne,f,,g\nh\ni,j,,,k\n")
+    assert [row.fields for row in rows if isinstance(row, Row)] == [
+        {"column 3": "", "column 4": last} for last in ("", "", "g")
+    ]
+    errors = [str(row).partition("a.csv, ")[2] for row in rows if isinstance(row, RowError)]
+    assert errors == ["line 5: has 1 columns, and the header 4", "line 6: has 5 columns, and the header 4"]
+    assert read(tmp_path / "a.csv", ",document,summary\n7,a,b\n")[0][0].fields == {"": "7"}
+
+
+def test_lines_are_counted_with_the_one_that_states_the_delimiter(tmp_path):
+    rows, _ = read(tmp_path / "a.csv", b"sep=;\r\ndocument;summary\r\na;b;c\r\n\xe9;d\r\n")
+    assert ["line 3: has 3" in str(rows[0]), "line 4: is not UTF-8" in str(rows[1])] == [True, True]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "A.JSONL.XZ", "a.jsonl.bz2", "-"])
+@pytest.mark.parametrize("packer", [gzip.compress, bz2.compress, lzma.compress])
+def test_what_is_packed_is_unpacked_whatever_its_name(tmp_path, monkeypatch, packer, name):
+    data = packer(b'{"document": "d", "summary": "s"}\n' * 3)
+    if name == "-":
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+        rows = list(read_rows("-"))
+    else:
+        rows, _ = read(tmp_path / name, data)
+        assert all(0 < row.share <= 1 for row in rows)
+    assert [row.document for row in rows] == ["d"] * 3
+    if name != "-":
+        with pytest.raises(RowError, match=r"cannot be read|after line"):
+            for row in read(tmp_path / name, data[: len(data) // 2])[0]:
+                assert isinstance(row, Row)
+
+
+@pytest.mark.parametrize(
+    ("start", "cure"),
+    [
+        (b"PK\x03\x04", "as CSV"),
+        (b"\x28\xb5\x2f\xfd", "unpack it"),
+        (b"PAR1", "end in .parquet"),
+        (b"ARROW1\0\0", "end in .arrow"),
+    ],
+)
+def test_what_is_no_text_is_told_with_its_cure(tmp_path, start, cure):
+    for name in ("a.csv", "a.xlsx", "a"):
+        with pytest.raises(RowError, match=cure):
+            read(tmp_path / name, start + bytes(range(256)))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.tsv"])
+def test_utf_16_and_32_with_and_without_a_mark(tmp_path, name, capfd):
+    text = 'document,summary\n"a, ü",b\n'.replace(",", "\t" if name == "a.tsv" else ",", 1)
+    if name != "a.csv":
+        text = {"a.tsv": "document\tsummary\na, ü\tb\n", "a.jsonl": '{"document": "a, ü", "summary": "b"}\n'}[name]
+    for encoding in ("utf-16", "utf-32"):
+        assert read(tmp_path / name, text.encode(encoding))[0] == [Row(0, 0, "a, ü", ("b",))]
+        with pytest.raises(RowError, match="--encoding"):
+            read(tmp_path / name, text.encode(f"{encoding}-le"))
+    with pytest.raises(RowError):  # and nothing is said but this, however early the reading stops
+        read(tmp_path / name, b"\xff\xfe" + ("x,y\n" * 9).encode("utf-16-le"), columns=Columns("d", "s"))
+        raise RowError("of a row")
+    gc.collect()
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"document": {"0": "a", "1": "b"}, "summary": {"0": "c", "1": "d"}},
+        {"document": ["a", "b"], "summary": ["c", "d"]},
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_columns_as_pandas_writes_them_are_rows(tmp_path, table, indent):
+    rows, _ = read(tmp_path / "a.json", json.dumps(table, indent=indent))
+    assert rows == [Row(0, 0, "a", ("c",)), Row(1, 1, "b", ("d",))]
