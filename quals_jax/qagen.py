@@ -84,8 +84,7 @@ class QAGen:
         format = format_of(checkpoint, pair_format)
         if format.name == "connector" and isinstance(checkpoint.tokenizer, Tokenizer):
             checkpoint.tokenizer.check_connector()
-        said = checkpoint.settings.prefix
-        checkpoint.tokenizer.prefix = source_prefix(format, checkpoint.extra) if said is None else said
+        checkpoint.tokenizer.prefix = prefix_of(checkpoint, format)
         if batch_size == AUTO:
             mesh = parallel.make_mesh(devices or jax.local_devices())
             batch_size = largest_batch_size(checkpoint.model, precision, mesh)
@@ -207,3 +206,9 @@ def format_of(checkpoint, named: str | None) -> PairFormat:
     if found not in FORMATS:
         raise ValueError(f"pair_format is {found!r}; it must be one of {formats}")
     return FORMATS[found]
+
+
+def prefix_of(checkpoint, format: PairFormat) -> str:
+    """What is put before every text: as the folder's own block says, or as the format has it."""
+    said = checkpoint.settings.prefix
+    return source_prefix(format, checkpoint.extra) if said is None else said

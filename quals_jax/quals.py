@@ -17,6 +17,7 @@ from quals_jax.document_answers import DocumentAnswer, ask_documents
 from quals_jax.inputs import check_pairs, check_texts
 from quals_jax.long_documents import LONG_DOCUMENTS, TRUNCATE, score_documents
 from quals_jax.metrics.answers import token_f1
+from quals_jax.pair_formats import source_prefix
 from quals_jax.pairs import MAX_PAIRS, QAPair, keep_pairs
 from quals_jax.qagen import QAGen
 from quals_jax.spans import spans
@@ -241,6 +242,8 @@ class Quals:
             fields["revision"] = qagen.revision
         if qagen.codec.format.name != "connector":
             fields["format"] = qagen.codec.format.name
+        if qagen.tokenizer.prefix != source_prefix(qagen.codec.format, vars(qagen.config)):
+            fields["prefix"] = repr(qagen.tokenizer.prefix)
         fields |= {"groups": search.num_groups, "strength": search.diversity_strength}
         usual = asdict(type(search)(num_beams=search.num_beams, num_groups=search.num_groups))
         for name in ("min_length", "max_length", "length_penalty", "no_repeat_ngram_size"):

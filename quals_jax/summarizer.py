@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from quals_jax.checkpoints.generation import T5_TYPES
 from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig
 from quals_jax.decoding.sampling import Samples, SamplingConfig
 from quals_jax.inputs import check_texts
@@ -27,17 +28,19 @@ class Conventions:
 
     source_bos: sources begin with `<s>`. forced_first_id: what every summary must begin with (of the hub's,
     `bart-large-cnn` forces `<s>` and `bart-large-xsum` does not, by transformers' pull request 6526). search: the beam
-    search that its `generation_config.json` describes.
+    search that its `generation_config.json` describes. prefix: what is put before every document.
     """
 
     source_bos: bool = False
     forced_first_id: int | None = None
     search: SearchConfig = XSUM_SEARCH
+    prefix: str = ""
 
 
-def conventions(config: dict, generation: dict) -> Conventions:
+def conventions(config: dict, generation: dict, task: dict | None = None, prefix: str = "") -> Conventions:
     """The conventions in a hub folder's `config.json` and `generation_config.json`, which wins; of folders that this
-    project wrote (they have a `quals_jax` block), and of fairseq files (two empty dicts), fairseq's.
+    project wrote (they have a `quals_jax` block), and of fairseq files (two empty dicts), fairseq's. task: what `config.json` says of
+    summarization alone, which goes before what it says of everything.
 
     Hugging Face's lengths count the start token, and its `max_length` the end of sentence as well; `<s>` in front counts
     as any token. As there the n-grams that must not repeat include the start token, and the length that the penalty is of
@@ -46,7 +49,7 @@ def conventions(config: dict, generation: dict) -> Conventions:
     Raises:
         ValueError: for a search that cannot be.
     """
-    said = {name: value for name, value in {**config, **generation}.items() if value is not None}
+    said = {name: value for name, value in {**config, **(task or {}), **generation}.items() if value is not None}
     own = config.get("quals_jax")
     if not config:
         return Conventions()
@@ -65,7 +68,9 @@ def conventions(config: dict, generation: dict) -> Conventions:
         length_penalty=float(said.get("length_penalty", usual.length_penalty)),
         no_repeat_ngram_size=said.get("no_repeat_ngram_size", usual.no_repeat_ngram_size),
     )
-    return Conventions(source_bos=own.get("source_bos", False) if own else True, forced_first_id=forced, search=search)
+    bos = config.get("model_type") not in T5_TYPES  # which have no `<s>`
+    source_bos = bos and (own.get("source_bos", False) if own else True)
+    return Conventions(source_bos=source_bos, forced_first_id=forced, search=search, prefix=prefix)
 
 
 def described(own: Conventions) -> dict:
@@ -109,34 +114,43 @@ class Summarizer:
     @classmethod
     def from_pretrained(
         cls, path: str | Path, tokenizer: str | Path | None = None, search: SearchConfig | Mapping | None = None,
-        dtype: str = "float32", batch_size: int = 8, devices: Sequence[jax.Device] | None = None,
+        dtype: str = "float32", batch_size: int = 8, devices: Sequence[jax.Device] | None = None, prefix: str | None = None,
     ) -> Summarizer:  # fmt: skip
         """A summarizer from a Hugging Face folder, a fairseq `.pt` or a hub id.
 
         A hub folder is read by its own conventions (`<s>` in front of sources and summaries, its search); folders
         written by this project and fairseq files by fairseq's. `search` replaces the folder's; a mapping, some fields
-        of it.
+        of it. `prefix` is what is put before every document, in place of what the folder says ("summarize: " of most T5s).
 
         Raises:
-            ValueError: naming what is wrong with the path, the weights, the tokenizer or the dtype.
+            ValueError: naming what is wrong with the path, the weights, the tokenizer or the dtype; and for a T5 of which it is not
+                known what it expects before a document.
         """
         from quals_jax.checkpoints import CheckpointError, load_checkpoint
-        from quals_jax.checkpoints.generation import check_generation
+        from quals_jax.checkpoints.generation import check_generation, document_prefix, summarization
         from quals_jax.checkpoints.huggingface import read_json
 
         precision = Precision.of(dtype)
         precision.require(devices or jax.local_devices())
         checkpoint = load_checkpoint(path, tokenizer=tokenizer, dtype=dtype)
-        described = checkpoint.folder / "generation_config.json"
+        described, stated = checkpoint.folder / "generation_config.json", checkpoint.folder / "config.json"
         generation = read_json(described) if checkpoint.extra and described.exists() else {}
-        check_generation(checkpoint.extra, checkpoint.folder / "config.json", checkpoint.config.vocab_size)
-        check_generation(generation, described, checkpoint.config.vocab_size)
+        task, rows = summarization(checkpoint.extra, stated), checkpoint.config.vocab_size
+        check_generation(checkpoint.extra, stated, rows)
+        check_generation(task, f"{stated}: task_specific_params: summarization", rows)
+        check_generation(generation, described, rows)
+        prefix = document_prefix(checkpoint.extra, stated) if prefix is None else prefix
+        if prefix is None:
+            raise CheckpointError(
+                f"{stated}: does not say what this t5 model expects before a document; put"
+                ' "quals_jax": {"prefix": "summarize: "} into it, or what it was trained with ("" for nothing)'
+            )
         try:
-            own = conventions(checkpoint.extra, generation)
+            own = conventions(checkpoint.extra, generation, task, prefix)
         except ValueError as error:  # fields that contradict each other
             raise CheckpointError(f"{described}: {error}") from None
         tokenizer = checkpoint.tokenizer
-        tokenizer.source_bos = own.source_bos
+        tokenizer.source_bos, tokenizer.prefix = own.source_bos, own.prefix
         room = checkpoint.config.max_positions - own.source_bos
         tokenizer.max_source_tokens = min(tokenizer.max_source_tokens, room)
         if search is None or isinstance(search, Mapping):
@@ -146,6 +160,15 @@ class Summarizer:
             forced_first_id=own.forced_first_id, name=checkpoint.name, fingerprint=checkpoint.fingerprint,
             devices=devices, precision=precision,
         )  # fmt: skip
+
+    @property
+    def identity(self) -> str:
+        """What summaries depend on beside the search: the weights' fingerprint, and what is put before documents, if that is anything."""
+        return self.fingerprint + (f" after {self.tokenizer.prefix!r}" if self.tokenizer.prefix else "")
+
+    def conventions(self, search: SearchConfig) -> Conventions:
+        """How it reads and writes, with this search."""
+        return Conventions(self.tokenizer.source_bos, self.forced_first_id, search, self.tokenizer.prefix)
 
     def use(self, search: SearchConfig) -> None:
         """From now on searches in this way.

@@ -27,9 +27,9 @@ class Likelihood:
     def signature(self) -> str:
         own = self.summarizer
         model = f"{own.name}@{own.fingerprint[:8]}" if own.fingerprint else own.name
-        return (
-            f"model:{model} | dtype:{own.runner.precision.name} | backend:{own.runner.platform} | version:{__version__}"
-        )
+        prefix = f" | prefix:{own.tokenizer.prefix!r}" if own.tokenizer.prefix else ""
+        precision, platform = own.runner.precision.name, own.runner.platform
+        return f"model:{model}{prefix} | dtype:{precision} | backend:{platform} | version:{__version__}"
 
     def score(
         self, documents: Sequence[str], summaries: Sequence[str], references: Sequence[Reference] | None = None

@@ -117,7 +117,7 @@ def training_documents(config: ConseqConfig) -> Documents:
 def sample(config: ConseqConfig, folder: Path, say: Callable[[str], None]) -> Path:
     """The file of candidates: `samples` of every document, from the model that training starts from."""
     documents, summarizer = training_documents(config), make_summarizer(config)
-    inputs = {"model": summarizer.fingerprint, "documents": documents.fingerprint(), "dtype": config.model.dtype}
+    inputs = {"model": summarizer.identity, "documents": documents.fingerprint(), "dtype": config.model.dtype}
     return sample_from(summarizer, documents, config.candidates, folder, inputs, say)
 
 
@@ -283,10 +283,10 @@ def train(
 
     first = parallel.is_first_process()
     start = Summarizer.from_pretrained(config.model.initial, config.model.tokenizer or None)
-    own = Conventions(start.tokenizer.source_bos, start.forced_first_id, config.evaluation.search())
+    own = start.conventions(config.evaluation.search())
     inputs = likelihood.settings_without(FREE, config) | {
         "selected": steps.sha256(selected),
-        "start": start.fingerprint,
+        "start": start.identity,
     }
     inputs |= {"export": config.export} | ({"steps": config.steps} if config.steps else {})
     inputs |= {"held_out": steps.sha256(held_out)} if held_out else {}
@@ -335,7 +335,7 @@ def train(
 def prepare_training(config: ConseqConfig, own: Conventions):
     """The model to start from, its tokenizer, how S+ and S- become examples, and how these are cut into batches."""
     model, tokenizer = likelihood.prepare_model(config)
-    tokenizer.source_bos = own.source_bos
+    tokenizer.source_bos, tokenizer.prefix = own.source_bos, own.prefix
     data = dataclasses.replace(config.data, max_targets=2, pair_buckets=(2,))
     positions = model.config.max_positions
     triples = Triples(
@@ -384,7 +384,7 @@ def plan(config: ConseqConfig, workdir: Path, *, limit: int | None = None) -> Pl
     config.validate()
     chosen, selected = config.selection, workdir / "selected.jsonl"
     start = Summarizer.from_pretrained(config.model.initial, config.model.tokenizer or None)
-    own = Conventions(start.tokenizer.source_bos, start.forced_first_id, config.evaluation.search())
+    own = start.conventions(config.evaluation.search())
     model, _, triples, data = prepare_training(config, own)
     if selected.exists():
         texts, expected = JsonLines(selected), None

@@ -169,7 +169,7 @@ def _writer(system: System, quals, search, tokenizer, dtype, batch_size) -> tupl
         return [best[place].summary if place in best else own[0] for place, own in enumerate(beams)]
 
     settings = asdict(summarizer.search)
-    made_by = {"model": summarizer.fingerprint, "best_of": system.best_of, "dtype": dtype, "settings": settings}
+    made_by = {"model": summarizer.identity, "best_of": system.best_of, "dtype": dtype, "settings": settings}
     return (by_choice if system.best_of else by_search), made_by
 
 

@@ -20,6 +20,7 @@ from jax.sharding import Mesh
 from quals_jax import checkpoints, parallel
 from quals_jax.checkpoints import huggingface
 from quals_jax.checkpoints.bert import export_bert, save_bert
+from quals_jax.checkpoints.generation import document_prefix
 from quals_jax.data import gazette as gazette_data
 from quals_jax.data import loader, sources
 from quals_jax.data.infilling import Infilling
@@ -32,7 +33,7 @@ from quals_jax.models.bert import Bert, BertConfig
 from quals_jax.models.t5 import T5Config
 from quals_jax.pair_formats import FORMATS, PairCodec, source_prefix
 from quals_jax.precision import Precision
-from quals_jax.qagen import QAGen, format_of
+from quals_jax.qagen import QAGen, format_of, prefix_of
 from quals_jax.quals import Quals
 from quals_jax.recipes import encoders, steps
 from quals_jax.recipes.documents import Documents
@@ -297,8 +298,11 @@ def prepare_model(config: TrainConfig) -> tuple[Bart, Tokenizer] | tuple[Bert, P
         found.model.config = _with_dropout(found.config, wanted)
         if config.kind == "qagen":
             format = format_of(found, wanted.pair_format or None)
-            found.tokenizer.prefix = source_prefix(format, found.extra) if isinstance(found.config, T5Config) else ""
+            known = found.settings.pair_format == format.name  # or the folder's prefix is another task's
+            found.tokenizer.prefix = prefix_of(found, format) if known else source_prefix(format, found.extra)
             found.tokenizer.pair_format = format.name
+        elif config.kind == "mle":  # a T5 that does not say what it expects before a document learns to expect nothing
+            found.tokenizer.prefix = document_prefix(found.extra, found.folder / "config.json") or ""
         return found.model, found.tokenizer
     tokenizer = Tokenizer.from_pretrained(wanted.tokenizer, max_source_tokens=min(1023, wanted.max_positions - 1))
     tokenizer.connector_id = _connector_id(tokenizer)
@@ -453,7 +457,7 @@ def _block(model, tokenizer) -> dict:
         own = {"pair_format": tokenizer.pair_format} if hasattr(tokenizer, "pair_format") else {}
         return said | own | {"prefix": tokenizer.prefix}
     own = {name: getattr(tokenizer, name) for name in ("source_bos", "connector", "connector_id")}
-    return said | own
+    return said | own | ({"prefix": tokenizer.prefix} if tokenizer.prefix else {})
 
 
 def _unknown_of(config: TrainConfig) -> str:

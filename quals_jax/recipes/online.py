@@ -27,7 +27,7 @@ from quals_jax.quals import Quals
 from quals_jax.recipes import conseq, likelihood, steps
 from quals_jax.recipes.config import ONLINE_KIND, OnlineConseqConfig
 from quals_jax.recipes.documents import Document, Documents
-from quals_jax.summarizer import Conventions, Summarizer
+from quals_jax.summarizer import Summarizer
 from quals_jax.training.checkpoint import Checkpoints
 from quals_jax.training.contrastive import contrastive_training_loss
 from quals_jax.training.events import require_package
@@ -76,9 +76,9 @@ class Rounds:
         self.profile = profile
         self.documents = conseq.training_documents(config)
         start = Summarizer.from_pretrained(config.model.initial, config.model.tokenizer or None)
-        self.own = Conventions(start.tokenizer.source_bos, start.forced_first_id, config.evaluation.search())
+        self.own = start.conventions(config.evaluation.search())
         chosen = likelihood.settings_without(FREE, config)
-        made_from = {"documents": self.documents.fingerprint(), "start": start.fingerprint, "score": quals.signature}
+        made_from = {"documents": self.documents.fingerprint(), "start": start.identity, "score": quals.signature}
         self.inputs = chosen | made_from
         self.summarizer, self.planned, self.made = None, False, 0
 

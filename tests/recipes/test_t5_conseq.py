@@ -12,7 +12,7 @@ from quals_jax.data.loader import evaluation_batches
 from quals_jax.recipes import conseq as conseq_recipe
 from quals_jax.recipes import steps
 from quals_jax.recipes.config import CandidateConfig, ConseqConfig, EvaluationConfig, ScoringConfig, SelectionConfig
-from quals_jax.summarizer import Conventions, Summarizer
+from quals_jax.summarizer import Summarizer
 from quals_jax.training.config import DataConfig, JudgedConfig, ModelConfig, OptimizerConfig
 
 
@@ -35,7 +35,8 @@ def contrastive_loss(summarizer, rows):
 def test_it_is_sampled_from_trained_and_evaluated(tmp_path):
     rows = write_rows(tmp_path / "rows.jsonl", ("bridge", "mayor", "a"))
     others = write_rows(tmp_path / "others.jsonl", ("spoke", "the", "to"))
-    initial, qagen = make_tiny_t5(tmp_path / "t5", kind="none"), make_tiny_qagen(tmp_path / "qagen")
+    task = {"task_specific_params": {"summarization": {"prefix": "summarize: "}}}
+    initial, qagen = make_tiny_t5(tmp_path / "t5", kind="none", **task), make_tiny_qagen(tmp_path / "qagen")
     config = ConseqConfig(
         seed=3, epochs=3.0, checkpoint_minutes=0, checkpoint_every=100, log_every=1, eval_every=2, export="best",
         data=DataConfig(
@@ -57,19 +58,24 @@ def test_it_is_sampled_from_trained_and_evaluated(tmp_path):
     assert losses[-1] < losses[0]
 
     held_out = list(steps.read_rows(tmp_path / "run" / "validation" / "selected.jsonl"))
-    assert [row["document"] for row in held_out] == ["the mayor spoke to spoke", "the mayor spoke to the"]
+    assert sorted(row["document"] for row in held_out) == ["the mayor spoke to spoke", "the mayor spoke to the"]
     evaluated = {row["step"]: row for row in lines if "validation_loss" in row}
     assert list(evaluated) == [2, 4, 6] and all("validation/rouge1" in row for row in evaluated.values())
     trained = Summarizer.from_pretrained(tmp_path / "run" / "model")
     lowest = min(row["validation_loss"] for row in evaluated.values())
     assert contrastive_loss(trained, held_out) == pytest.approx(lowest, rel=1e-4)
 
-    _, tokenizer, triples, data = conseq_recipe.prepare_training(config, Conventions())
+    assert trained.tokenizer.prefix == "summarize: "
+    _, tokenizer, triples, data = conseq_recipe.prepare_training(config, trained.conventions(trained.search))
     (batch, other) = evaluation_batches(
         [conseq_recipe.Text(row["document"], tuple(map(conseq_recipe.Target, row["summaries"]))) for row in selected],
         triples, data,
     )  # fmt: skip
     ids = np.concatenate([part["rows"]["target_ids"] for part in (batch, other)]).reshape(8, 64)
+    sources = np.concatenate([part["rows"]["source_ids"] for part in (batch, other)])
+    read = [tokenizer.decode(own[own != 0]) for own in sources[:3]]
+    assert sorted(read) == sorted(f"summarize: {row['document']}" for row in selected)
+    assert sources[0, 0] == tokenizer.encode("x")[0]  # no `<s>` in front: T5 has none, and 0 is its padding
     assert tokenizer.pad_id == 0 and (ids[:6] == 1).sum(axis=1).tolist() == [1] * 6  # every target ends once
     assert not ids[6:].any()  # the row that only fills the batch
 
