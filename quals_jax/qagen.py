@@ -14,6 +14,7 @@ from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig
 from quals_jax.decoding.sampling import SamplingConfig, as_hypotheses
 from quals_jax.distribution import is_of, read_distribution
 from quals_jax.inputs import check_texts
+from quals_jax.kernels import Kernels
 from quals_jax.pair_formats import FORMATS, PairCodec, PairFormat, source_prefix
 from quals_jax.pairs import QAPair, with_others
 from quals_jax.places import answer_places
@@ -62,7 +63,7 @@ class QAGen:
     def from_pretrained(
         cls, path: str | Path | None = None, tokenizer: str | Path | None = None, search: SearchConfig | None = None, dtype: str = "float32",
         batch_size: int | str = 8, devices: Sequence[jax.Device] | None = None, pair_format: str | None = None,
-        revision: str | None = None,
+        revision: str | None = None, kernels: str = "none",
     ) -> QAGen:  # fmt: skip
         """A QAGen from a Hugging Face folder, a fairseq `.pt` or a hub id; without a path, the embedded one, which knows only Gazette.
 
@@ -71,16 +72,18 @@ class QAGen:
             dtype: float32 (exact on every back end), tf32 (GPUs alone), bfloat16, or float64 (for tests: it switches JAX's x64 mode on).
             batch_size: rows per device; "auto": as many as fit its memory (`batch_size.py`), by a few compilations.
             revision: the branch, tag or commit of a hub id.
+            kernels: those of ours to compute with, as `kernels.Kernels.of` names them; nobody has run them on an accelerator yet.
             pair_format: how the model writes pairs (`pair_formats`), where its folder does not say and it is no public model that is known.
 
         Raises:
-            ValueError: naming what is wrong with the path, the weights, the tokenizer, the dtype or the format.
+            ValueError: naming what is wrong with the path, the weights, the tokenizer, the dtype, the format or the kernels.
         """
         from quals_jax.checkpoints import load_checkpoint
 
-        precision = Precision.of(dtype)
+        precision, wanted = Precision.of(dtype), Kernels.of(kernels)
         precision.require(devices or jax.local_devices())
         checkpoint = load_checkpoint(path or EMBEDDED, tokenizer=tokenizer, dtype=dtype, revision=revision)
+        checkpoint.model.kernels = wanted
         format = format_of(checkpoint, pair_format)
         if format.name == "connector" and isinstance(checkpoint.tokenizer, Tokenizer):
             checkpoint.tokenizer.check_connector()

@@ -21,6 +21,7 @@ from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig, diverse_be
 from quals_jax.decoding.rules import NO_RULES, Rules, as_one_event
 from quals_jax.decoding.sampling import Samples, SamplingConfig, sample_keys, top_k_sample
 from quals_jax.decoding.stages import cache_stages
+from quals_jax.kernels.group_choice import choose_by_scan, choose_in_kernel
 from quals_jax.models.teacher_forcing import encode_memory, per_token, reduce_logits, shift_right, target_logprobs
 from quals_jax.precision import Precision
 
@@ -43,6 +44,7 @@ def search_rows(
         rules=rules,
         places=Places(*places) if places else None,
         separator_id=rules.separator,
+        choose=choose_in_kernel if model.kernels.choice else choose_by_scan,
         **decoding,
         **ids_of(model),
     )

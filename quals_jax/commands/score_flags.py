@@ -128,6 +128,8 @@ def parser() -> Parser:
         default="float32",
         help="of matrix products (float32); tf32: GPUs alone",
     )
+    told = "kernels of ours to compute with, such as choice, or all; nobody has run them on an accelerator (none)"
+    add("--kernels", default="none", metavar="NAMES", help=told)
     return parser
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
@@ -12,6 +13,9 @@ from quals_jax.decoding.covering import Answers, Places, next_tokens
 from quals_jax.decoding.rules import Rules
 from quals_jax.decoding.search_config import SearchConfig
 from quals_jax.decoding.top_k import top_k
+from quals_jax.kernels.group_choice import UNCOUNTED, choose_by_scan
+
+Choose = Callable[..., tuple[Array, Array]]  # like `choose_by_scan`
 
 
 @jax.tree_util.register_dataclass
@@ -38,6 +42,7 @@ def best_continuations(
     rules: Rules,
     answers: Answers | None = None,
     places: Places | None = None,
+    choose: Choose = choose_by_scan,
 ) -> Candidates:
     """The 2 x beams best continuations, group after group, each group paying for the tokens that earlier groups chose.
 
@@ -48,7 +53,7 @@ def best_continuations(
     fall as they would in a search of the whole vocabulary, to the lowest beam and then the lowest token.
 
     With `answers`, a beam that is in its answer has another list: what its text may go on with. What scores -inf then costs later groups
-    nothing.
+    nothing. `choose` is how the groups' dependent choice is made.
     """
     batch, beams, vocab = logits.shape
     groups, wanted = config.num_groups, 2 * config.beams_per_group
@@ -93,8 +98,8 @@ def best_continuations(
         logprobs = jnp.where(step < len(rules.prefix), forced, logprobs)
     strength = config.diversity_strength
     return _group_by_group(
-        tokens, logprobs, model_logprobs, totals, step, groups, wanted, strength, rules.free, answers is not None
-    )
+        tokens, logprobs, model_logprobs, totals, step, groups, wanted, strength, rules.free, answers is not None, choose
+    )  # fmt: skip
 
 
 def _equally_long(first: Array, second: Array, fill) -> tuple[Array, Array]:
@@ -107,58 +112,30 @@ def _equally_long(first: Array, second: Array, fill) -> tuple[Array, Array]:
 
 
 def _group_by_group(
-    tokens,
-    logprobs,
-    model_logprobs,
-    totals,
-    step,
-    groups: int,
-    wanted: int,
-    strength: float,
-    free: tuple[int, ...],
-    only_possible: bool,
-) -> Candidates:
-    """The dependent part of the choice, over the short lists alone: a scan over the groups."""
+    tokens, logprobs, model_logprobs, totals, step, groups: int, wanted: int, strength: float, free: tuple[int, ...], only_possible: bool,
+    choose: Choose,
+) -> Candidates:  # fmt: skip
+    """The dependent part of the choice, over the short lists alone."""
     batch, beams, length = tokens.shape
     per_group = beams // groups
+    # fairseq: at first all beams are alike, and only the first of a group is used.
+    usable = (jnp.arange(beams) < groups) | (step > 0)
+    totals = jnp.broadcast_to(jnp.where(usable, totals, -jnp.inf)[..., None], logprobs.shape)
+    counted = jnp.where(jnp.isin(tokens, jnp.asarray(free)), UNCOUNTED, tokens) if free else tokens
 
-    def by_group(
-        array,
-    ):  # [batch, beam, ...] -> [group, batch, beam of the group, ...]; slot = beam of the group * groups + group
-        return jnp.moveaxis(array.reshape(batch, per_group, groups, *array.shape[2:]), 2, 0)
+    def by_group(array):
+        """[batch, group, beam of the group * place]; slot = beam of the group * groups + group."""
+        return jnp.moveaxis(array.reshape(batch, per_group, groups, length), 1, 2).reshape(batch, groups, -1)
 
-    grouped = tuple(map(by_group, (tokens, logprobs, totals)))
-    first_only = (jnp.arange(per_group) == 0) | (
-        step > 0
-    )  # fairseq: at first all beams are alike, and only one is used
-
-    def choose(chosen, group):
-        number, group_tokens, group_logprobs, group_totals = group
-        counts = jnp.sum(
-            group_tokens[..., None] == chosen[:, None, None, :], axis=-1
-        )  # [batch, beam of the group, shortlist]
-        if free:
-            counts = jnp.where(jnp.isin(group_tokens, jnp.asarray(free)), 0, counts)
-        penalised = group_logprobs - strength * counts.astype(group_logprobs.dtype)
-        scores = jnp.where(first_only[:, None], penalised + group_totals[..., None], -jnp.inf)
-        best, place = jax.lax.top_k(scores.reshape(batch, -1), wanted)
-        token = jnp.take_along_axis(group_tokens.reshape(batch, -1), place, axis=-1)
-        # fairseq: all 2K candidates of a group count, taken or not; one found twice counts twice.
-        counted = jnp.where(best > -jnp.inf, token, -1) if only_possible else token
-        chosen = jax.lax.dynamic_update_slice_in_dim(chosen, counted, number * wanted, axis=1)
-        return chosen, (best, token, place)
-
-    chosen = jnp.zeros_like(tokens[:, 0, :1]) - 1  # of no group yet: an id that no token has
-    chosen = jnp.broadcast_to(chosen, (batch, groups * wanted))
-    _, (scores, token, place) = jax.lax.scan(choose, chosen, (jnp.arange(groups), *grouped))
-    slots = place // length * groups + jnp.arange(groups)[:, None, None]
-
-    def interleaved(array):  # [group, batch, rank] -> [batch, rank * group]
-        return jnp.moveaxis(array, 0, 2).reshape(batch, -1)
-
-    slots, scores, token = map(interleaved, (slots, scores, token))
-    flat = slots * length + interleaved(place % length)
-    model_logprobs = jnp.take_along_axis(model_logprobs.reshape(batch, -1), flat, axis=-1)
+    lists = map(by_group, (counted, logprobs, totals))
+    scores, place = choose(*lists, wanted=wanted, strength=strength, only_possible=only_possible)
+    slots = place // length * groups + jnp.arange(groups)[:, None]
+    # [batch, group, rank] -> [batch, rank * group]
+    scores, slots, place = (jnp.swapaxes(array, 1, 2).reshape(batch, -1) for array in (scores, slots, place % length))
+    flat = slots * length + place
+    token, model_logprobs = (
+        jnp.take_along_axis(array.reshape(batch, -1), flat, axis=-1) for array in (tokens, model_logprobs)
+    )
     return Candidates(tokens=token, slots=slots, totals=scores, model_logprobs=model_logprobs)
 
 

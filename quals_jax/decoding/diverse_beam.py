@@ -16,11 +16,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from quals_jax.decoding.candidates import Candidates, best_continuations
+from quals_jax.decoding.candidates import Candidates, Choose, best_continuations
 from quals_jax.decoding.covering import Answers, Places, follow, no_answers
 from quals_jax.decoding.rules import NO_RULES, Rules, as_one_event
 from quals_jax.decoding.search_config import SearchConfig
 from quals_jax.decoding.stages import Grow, in_stages
+from quals_jax.kernels.group_choice import choose_by_scan
 
 __all__ = ["Hypotheses", "SearchConfig", "StepFunction", "diverse_beam_search"]
 
@@ -83,6 +84,7 @@ def diverse_beam_search(
     grow: Grow | None = None,
     places: Places | None = None,
     separator_id: int | None = None,
+    choose: Choose = choose_by_scan,
 ) -> Hypotheses:
     """All `num_beams` finished hypotheses of every row, best first; ties in order of finishing.
 
@@ -96,6 +98,7 @@ def diverse_beam_search(
         grow: from a cache and a number of tokens to the same cache with room for so many.
         places, separator_id: where answers may stand, which begin behind the first separator; a row then has fewer hypotheses where no
             more can be (of length 0, with scores of -inf).
+        choose: how the groups choose (`kernels/group_choice.py`): the same to the last bit.
     """
     time = config.max_length + 1
     active = jnp.ones(batch, bool) if active is None else active
@@ -108,7 +111,7 @@ def diverse_beam_search(
         logits, cache = step_function(jnp.where(state.step == 0, start_id, last), state.cache)
         candidates = best_continuations(
             as_one_event(logits, rules.ends, eos_id), state.live.tokens, state.live.totals, state.step, config,
-            start_id=start_id, eos_id=eos_id, pad_id=pad_id, rules=rules, answers=state.answers, places=places,
+            start_id=start_id, eos_id=eos_id, pad_id=pad_id, rules=rules, answers=state.answers, places=places, choose=choose,
         )  # fmt: skip
         return _proceed(state, candidates, cache, config, eos_id, places, separator_id)
 

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
+from quals_jax.kernels import Kernels
 from quals_jax.models.wide_einsum import wide_einsum
 
 POSITION_OFFSET = 2  # rows 0 and 1 of the position tables are no positions
@@ -263,13 +264,15 @@ class Bart(nnx.Module):
     """The encoder-decoder. Parameters are float32 (float64 where `dtype` is); `dtype` is the type of activations and of the operands of
     matrix products. How exact a product is, is said where a program is traced (`precision.py`).
 
-    `dropout_key` switches dropout on; without one a call is deterministic. `remat` recomputes every layer in the backward pass.
+    `dropout_key` switches dropout on; without one a call is deterministic. `remat` recomputes every layer in the backward pass. `kernels`:
+    which of ours its programs are made with, none unless set.
     """
 
     def __init__(self, config: BartConfig, *, rngs: nnx.Rngs, dtype=jnp.float32, remat: bool = False):
         self.config = config
         self.dtype = dtype
         self.remat = remat
+        self.kernels = Kernels()
         self.shared = _embedding(config, config.vocab_size, rngs, dtype, zero_row=config.pad_token_id)
         self.encoder = Encoder(config, rngs=rngs, dtype=dtype)
         self.decoder = Decoder(config, rngs=rngs, dtype=dtype)

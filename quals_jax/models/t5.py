@@ -23,6 +23,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
+from quals_jax.kernels import Kernels
 from quals_jax.models.bart import ACTIVATIONS, Cache, Dropout, Memory, stacked
 from quals_jax.models.wide_einsum import wide_einsum
 
@@ -285,12 +286,13 @@ class Stack(nnx.Module):
 
 
 class T5(nnx.Module):
-    """The encoder-decoder; its parameters, `dtype`, `dropout_key` and `remat` mean what they mean of BART."""
+    """The encoder-decoder; its parameters, `dtype`, `dropout_key`, `remat` and `kernels` mean what they mean of BART."""
 
     def __init__(self, config: T5Config, *, rngs: nnx.Rngs, dtype=jnp.float32, remat: bool = False):
         self.config = config
         self.dtype = dtype
         self.remat = remat
+        self.kernels = Kernels()
         factor = config.initializer_factor
         self.shared = _embedding(config.vocab_size, config.d_model, factor, rngs, dtype)
         self.encoder = Stack(config, EncoderLayer, config.num_layers, rngs=rngs, dtype=dtype)

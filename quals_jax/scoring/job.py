@@ -35,6 +35,7 @@ class ScoreJob(RowSource):
     force: bool = False
     batch_size: int | str = 8
     dtype: str = "float32"
+    kernels: str = "none"
     # what is written
     output: str | None = None
     report: str | None = None

@@ -20,7 +20,7 @@ def load_quals(job: ScoreJob):
     try:
         qagen = QAGen.from_pretrained(
             job.model, job.tokenizer, job.search, job.dtype, job.batch_size,
-            pair_format=job.pair_format, revision=job.revision,
+            pair_format=job.pair_format, revision=job.revision, kernels=job.kernels,
         )  # fmt: skip
     except (ValueError, OSError) as error:
         raise UserError(error) from None

@@ -1,0 +1,127 @@
+"""The dependent part of diverse beam search: group after group chooses, and pays for what earlier groups chose.
+
+Two ways that give the same to the last bit. The plain one is a scan of as many steps as there are groups, each several small kernels whose
+start costs more than their work. In the kernel a row's short lists are read once, and its groups follow each other inside.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax.experimental import pallas as pl
+from jaxtyping import Array, Float, Int
+
+from quals_jax.kernels import on_this_platform
+
+UNCOUNTED = -2  # a token that no group pays for
+NONE = -1  # what a group has not chosen yet
+LARGEST = 2**16  # candidates x places of a list, which the kernel compares at once: 127 groups of one beam
+
+
+def choose_by_scan(
+    tokens: Int[Array, "batch group place"],
+    logprobs: Float[Array, "batch group place"],
+    totals: Float[Array, "batch group place"],
+    *,
+    wanted: int,
+    strength: float,
+    only_possible: bool,
+) -> tuple[Float[Array, "batch group rank"], Int[Array, "batch group rank"]]:
+    """Of every group the `wanted` best scores, best first, equal ones by place; and their places.
+
+    A score is `(logprob - strength * count) + total`, where `count` says how often earlier groups chose the token (`UNCOUNTED` ones cost
+    nothing, and with `only_possible` neither does what scored -inf).
+    """
+    batch, groups, _ = tokens.shape
+
+    def choose(chosen, group):
+        number, tokens, logprobs, totals = group
+        counts = jnp.sum(tokens[..., None] == chosen[:, None, :], axis=-1)  # [batch, place]
+        best, place = jax.lax.top_k(logprobs - strength * counts.astype(logprobs.dtype) + totals, wanted)
+        # fairseq: all 2K candidates of a group count, taken or not; one found twice counts twice.
+        token = jnp.maximum(jnp.take_along_axis(tokens, place, axis=-1), NONE)
+        token = jnp.where(best > -jnp.inf, token, NONE) if only_possible else token
+        return jax.lax.dynamic_update_slice_in_dim(chosen, token, number * wanted, axis=1), (best, place)
+
+    chosen = jnp.broadcast_to(jnp.zeros_like(tokens[:, 0, :1]) + NONE, (batch, groups * wanted))
+    by_group = (jnp.swapaxes(array, 0, 1) for array in (tokens, logprobs, totals))
+    _, found = jax.lax.scan(choose, chosen, (jnp.arange(groups), *by_group))
+    return tuple(jnp.swapaxes(array, 0, 1) for array in found)
+
+
+def choose_in_kernel(
+    tokens: Int[Array, "batch group place"],
+    logprobs: Float[Array, "batch group place"],
+    totals: Float[Array, "batch group place"],
+    *,
+    wanted: int,
+    strength: float,
+    only_possible: bool,
+) -> tuple[Float[Array, "batch group rank"], Int[Array, "batch group rank"]]:
+    """`choose_by_scan` as a kernel; beyond what it compares at once, the scan itself."""
+    batch, groups, places = tokens.shape
+    width, chosen = _whole(places), _whole(groups * wanted)
+    if width * chosen > LARGEST:
+        return choose_by_scan(tokens, logprobs, totals, wanted=wanted, strength=strength, only_possible=only_possible)
+    missing = ((0, 0), (0, 0), (0, width - places))
+    tokens = jnp.pad(tokens, missing, constant_values=UNCOUNTED)
+    logprobs, totals = (jnp.pad(array, missing, constant_values=-jnp.inf) for array in (logprobs, totals))
+    kernel = partial(_kernel, wanted=wanted, strength=strength, only_possible=only_possible)
+
+    def call(*arrays, **how):
+        row = pl.BlockSpec((None, groups, width), lambda row: (row, 0, 0))
+        out = pl.BlockSpec((None, 1, chosen), lambda row: (row, 0, 0))
+        shape = batch, 1, chosen
+        return pl.pallas_call(
+            kernel, grid=(batch,), in_specs=[row] * 3, out_specs=[out] * 2, name="group_choice",
+            out_shape=[jax.ShapeDtypeStruct(shape, logprobs.dtype), jax.ShapeDtypeStruct(shape, jnp.int32)], **how,
+        )(*arrays)  # fmt: skip
+
+    best, where = on_this_platform(call, tokens, logprobs, totals)
+    return tuple(array[:, 0, : groups * wanted].reshape(batch, groups, wanted) for array in (best, where))
+
+
+def _whole(size: int) -> int:
+    """The power of two that holds it, as Triton wants it, and a row of a TPU's registers at least."""
+    return max(128, 1 << (size - 1).bit_length())
+
+
+def _kernel(tokens, logprobs, totals, best_out, where_out, *, wanted: int, strength: float, only_possible: bool):
+    groups, width = tokens.shape
+    chosen = best_out.shape[-1]
+    place = jax.lax.broadcasted_iota(jnp.int32, (1, width), 1)
+    # What is chosen is held twice: along a column, to be compared with a list, and along a row, to be written.
+    down, along = (
+        jax.lax.broadcasted_iota(jnp.int32, shape, axis) for axis, shape in enumerate([(chosen, 1), (1, chosen)])
+    )
+
+    def choose(group, carry):
+        own = pl.ds(group, 1)
+        token = tokens[own, :]
+        counts = jnp.sum((carry[0] == token).astype(logprobs.dtype), axis=0, keepdims=True)
+        scores = (logprobs[own, :] - strength * counts) + totals[own, :]
+
+        def pick(rank, carry):
+            left, taken, best, where = carry
+            score = jnp.max(jnp.where(left < width, scores, -jnp.inf))
+            spot = jnp.min(jnp.where(scores == score, left, width))
+            id = jnp.maximum(jnp.sum(jnp.where(place == spot, token, 0)), NONE)
+            id = jnp.where(score > -jnp.inf, id, NONE) if only_possible else id
+            number = group * wanted + rank
+            return (
+                jnp.where(place == spot, width, left),
+                jnp.where(down == number, id, taken),
+                jnp.where(along == number, score, best),
+                jnp.where(along == number, spot, where),
+            )
+
+        return jax.lax.fori_loop(0, wanted, pick, (place, *carry))[1:]
+
+    empty = (
+        jnp.full((chosen, 1), NONE, jnp.int32),
+        jnp.full((1, chosen), -jnp.inf, best_out.dtype),
+        jnp.zeros((1, chosen), jnp.int32),
+    )
+    _, best_out[...], where_out[...] = jax.lax.fori_loop(0, groups, choose, empty)
