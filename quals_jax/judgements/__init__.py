@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 FORMATS = {
@@ -91,17 +91,16 @@ def read(data: str, *, level: str = "summary", judgement: str | None = None) -> 
     found = importlib.import_module(FORMATS[name]).read(file, level)
     if not found.rows:
         raise ValueError(f"{file}: holds no judged summaries")
-    if judgement is None:
-        return found
-    known = {name for row in found.rows for name in row.human}
-    if judgement not in known:
-        raise ValueError(f"{file}: has no judgement {judgement!r}; there are {', '.join(sorted(known))}")
-    from dataclasses import replace
-
-    rows = tuple(replace(row, label=None) for row in found.rows if judgement in row.human)
+    wanted = judgement or found.judgement
+    rows = [row for row in found.rows if wanted in row.human]
+    if not rows:
+        known = {name for row in found.rows for name in row.human}
+        raise ValueError(f"{file}: has no judgement {wanted!r}; there are {', '.join(sorted(known)) or 'none'}")
+    if judgement is not None:
+        rows = [replace(row, label=None) for row in rows]
     without = len(found.rows) - len(rows)
-    notes = (f"{without} rows without the judgement {judgement} are left out",) if without else ()
-    return replace(found, rows=rows, judgement=judgement, notes=found.notes + notes)
+    notes = (f"{without} rows without the judgement {wanted} are left out",) if without else ()
+    return replace(found, rows=rows, judgement=wanted, notes=found.notes + notes)
 
 
 def the_file(path: Path) -> Path:

@@ -2,7 +2,7 @@
 
 *Graded errors*: {"id", "document", "reference", "random_summary", "entity_errors": 3 texts, "verb_errors": 3 texts}. A metric must fall
 from the reference over one, two and three errors to the reference of another document, so the judgement is 0, -1, -2, -3 and -4, and these
-degrees are the systems, whose means are ranked. A text in which no (further) error could be put is left out.
+degrees are the systems, whose means are ranked. A text in which no (further) error could be put is left out; none of the four need be there.
 
 *Judged summaries*: {"article", "summary", "label"}, with the label factual, factually incorrect or too incoherent; the last are left out.
 """
@@ -15,7 +15,8 @@ from quals_jax.judgements import Judged, Judgements, only_summaries
 from quals_jax.judgements.rows import Row, read_rows
 
 DEGREE, FACTUAL = "degree", "factual"
-RANDOM = -4.0
+ERRORS, RANDOM_TEXT = ("entity_errors", "verb_errors"), "random_summary"
+USUAL = 3  # errors at most
 LABELS = {"factual": True, "factually incorrect": False}
 INCOHERENT = "too incoherent"
 SYSTEM = "the study's summarizers"
@@ -26,15 +27,19 @@ def read(path: Path, level: str) -> Judgements:
     found = list(read_rows(path))
     if found and "label" in found[0].values:
         return _judged(found)
-    rows = [judged for row in found for judged in _graded(row)]
-    possible = sum(len(row.values[name]) for row in found for name in ("entity_errors", "verb_errors"))
-    without = possible + 2 * len(found) - len(rows)
-    note = "0 the reference, -1 to -3 at most so many errors put in, -4 the reference of another document"
+    counts = [len(row.optional(name, list, [])) for row in found for name in ERRORS]
+    most, possible = max([USUAL, *counts]), sum(counts)
+    rows = [judged for row in found for judged in _graded(row, -1.0 - most)]
+    given = sum(row.values.get(RANDOM_TEXT) is not None for row in found)
+    without = possible + len(found) + given - len(rows)
+    note = (
+        f"0 the reference, -1 to -{most} at most so many errors put in, -{most + 1} the reference of another document"
+    )
     left = (f"{without} texts without a further error are left out",) if without else ()
     return Judgements(rows, DEGREE, ranked_systems=True, notes=(note, *left))
 
 
-def _graded(row: Row) -> list[Judged]:
+def _graded(row: Row, worst: float) -> list[Judged]:
     name, document, reference = (
         str(row.values.get("id", row.number)),
         row.get("document", str),
@@ -43,8 +48,8 @@ def _graded(row: Row) -> list[Judged]:
     best = f"{name}-reference"
     rows = [Judged(best, name, "reference", {DEGREE: 0.0}, True, document, reference)]
     seen = {reference}
-    for kind in ("entity_errors", "verb_errors"):
-        for degree, text in enumerate(row.get(kind, list), 1):
+    for kind in ERRORS:
+        for degree, text in enumerate(row.optional(kind, list, []), 1):
             if not isinstance(text, str):
                 raise ValueError(f"{row.place}: field {kind!r} must be a list of texts")
             if text not in seen:
@@ -52,15 +57,15 @@ def _graded(row: Row) -> list[Judged]:
                 system = f"{kind.partition('_')[0]}-{degree}"
                 human = {DEGREE: -float(degree)}
                 rows.append(Judged(f"{name}-{system}", name, system, human, False, document, text, worse_than=best))
-    other = row.get("random_summary", str)
-    rows.append(Judged(f"{name}-random", name, "random", {DEGREE: RANDOM}, False, document, other, worse_than=best))
+    if (other := row.optional(RANDOM_TEXT, str, None)) is not None:
+        rows.append(Judged(f"{name}-random", name, "random", {DEGREE: worst}, False, document, other, worse_than=best))
     return rows
 
 
 def _judged(found: list[Row]) -> Judgements:
     rows, incoherent = [], 0
     for row in found:
-        label = row.get("label", str)
+        label = row.get("label", str).strip().lower()
         if label == INCOHERENT:
             incoherent += 1
             continue

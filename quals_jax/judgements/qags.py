@@ -1,4 +1,4 @@
-"""QAGS (Wang et al. 2020): three votes, yes or no, on every sentence of a summary.
+"""QAGS (Wang et al. 2020): three votes (or as many as there are), yes or no, on every sentence of a summary.
 
 A sentence is consistent by the majority of its votes; a summary's score is the mean over its sentences. Rows are {"article",
 "summary_sentences": [{"sentence", "responses": [{"response"}]}]}. There are no references.
@@ -38,8 +38,11 @@ def read(path: Path, level: str) -> Judgements:
 
 
 def consistent(row: Row, sentence: dict) -> bool:
-    """What most of a sentence's votes say; a tie is no."""
-    votes = [row.get("response", str, of=vote) for vote in row.get("responses", list, of=sentence)]
+    """What most of a sentence's votes say, however many there are; a tie is no, and a vote of null is none."""
+    given = row.objects("responses", of=sentence)
+    votes = [
+        row.get("response", str, of=vote).strip().lower() for vote in given if vote.get("response", "") is not None
+    ]
     if not votes or set(votes) - {"yes", "no"}:
-        raise ValueError(f"{row.place}: field 'response' must be yes or no in every vote")
+        raise ValueError(f"{row.place}: field 'response' must be yes or no in every vote, and there must be a vote")
     return votes.count("yes") > len(votes) / 2

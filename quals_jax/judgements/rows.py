@@ -44,14 +44,22 @@ class Row:
             raise ValueError(f"{self.place}: field {name!r} is {shown(found)}, not a number")
         return value
 
+    def identifier(self, name: str) -> str:
+        """A name, which some of these files write as a whole number."""
+        return str(self.get(name, (str, int)))
+
+    def optional(self, name: str, kind: type, otherwise: Any) -> Any:
+        """As `get`, and `otherwise` where the field is null or not there."""
+        return otherwise if self.values.get(name) is None else self.get(name, kind)
+
     def numbers(self, given: dict, *, without: tuple[str, ...] = ()) -> dict[str, float]:
         """The finite numbers of an object; null and NaN say that there is none. `without`: names to pass over."""
         known = {name for name, value in given.items() if value is not None and value == value and name not in without}
         return {name: self.number_of(name, of=given) for name in given if name in known}
 
-    def objects(self, name: str) -> list[dict]:
+    def objects(self, name: str, *, of: dict | None = None) -> list[dict]:
         """A list of objects."""
-        found = self.get(name, list)
+        found = self.get(name, list, of=of)
         if not all(isinstance(one, dict) for one in found):
             raise ValueError(f"{self.place}: field {name!r} must be a list of objects")
         return found

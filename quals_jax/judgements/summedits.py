@@ -1,6 +1,6 @@
 """SummEdits (Laban et al. 2023): edited summaries, consistent with the document or not.
 
-Rows are {"id", "doc", "summary", "label": 1 consistent, 0 not}.
+Rows are {"id", "doc", "summary", "label": 1 or true consistent, 0 or false not}.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ def read(path: Path, level: str) -> Judgements:
     only_summaries(path, level)
     rows, documents = [], {}
     for row in read_rows(path):
-        document, label = row.get("doc", str), row.number_of("label")
+        document, label = row.get("doc", str), row.values.get("label")
+        label = float(label) if isinstance(label, bool) else row.number_of("label")
         if label not in (0, 1):
             raise ValueError(f"{row.place}: field 'label' is {label:g}; it must be 0 or 1")
         number = str(documents.setdefault(document, len(documents)))
