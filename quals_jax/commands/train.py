@@ -146,7 +146,6 @@ def _run(config, options) -> int:
 def _dry_run(config, workdir: Path, memory: float | None) -> int:
     """Prints the plan, and status 2 where a shape does not fit."""
     from quals_jax import parallel
-    from quals_jax.recipes import conseq as conseq_recipe
     from quals_jax.recipes import likelihood
     from quals_jax.recipes.config import ConseqConfig
     from quals_jax.training.memory import GIGABYTE
@@ -154,7 +153,7 @@ def _dry_run(config, workdir: Path, memory: float | None) -> int:
 
     limit = None if memory is None else int(memory * GIGABYTE)
     if isinstance(config, ConseqConfig):
-        plan = conseq_recipe.plan(config, workdir, limit=limit)
+        plan = _recipe(config).plan(config, workdir, limit=limit)
     else:
         plan = likelihood.plan(config, limit=limit)
     if parallel.is_first_process():
@@ -167,15 +166,20 @@ def _dry_run(config, workdir: Path, memory: float | None) -> int:
 def _run_recipe(config, workdir: Path, terminal, profile: Path | None) -> int:
     """ConSeq, from sampling to the table, once or in rounds."""
     from quals_jax import parallel
-    from quals_jax.recipes import conseq, online
-    from quals_jax.recipes.config import OnlineConseqConfig
 
-    recipe = online if isinstance(config, OnlineConseqConfig) else conseq
-    table = recipe.run(config, workdir, terminal=terminal, profile=profile)
+    table = _recipe(config).run(config, workdir, terminal=terminal, profile=profile)
     if parallel.is_first_process():
         print(table)
         print(workdir / "model")
     return 0
+
+
+def _recipe(config):
+    """The module that has `run` and `plan` for this kind of ConSeq."""
+    from quals_jax.recipes import conseq, online
+    from quals_jax.recipes.config import OnlineConseqConfig
+
+    return online if isinstance(config, OnlineConseqConfig) else conseq
 
 
 def parse(arguments: list[str]):

@@ -382,7 +382,12 @@ def plan(config: ConseqConfig, workdir: Path, *, limit: int | None = None) -> Pl
         ValueError: for what is wrong with the configuration, the data or the model.
     """
     config.validate()
-    chosen, selected = config.selection, workdir / "selected.jsonl"
+    return plan_of(config, workdir / "selected.jsonl", limit=limit)
+
+
+def plan_of(config: ConseqConfig, selected: Path, *, limit: int | None = None, read: int | None = None) -> Plan:
+    """The plan of training on these S+ and S-; where they are not there yet, of what may come of so many documents (None: of all)."""
+    chosen = config.selection
     start = Summarizer.from_pretrained(config.model.initial, config.model.tokenizer or None)
     own = start.conventions(config.evaluation.search())
     model, _, triples, data = prepare_training(config, own)
@@ -394,7 +399,7 @@ def plan(config: ConseqConfig, workdir: Path, *, limit: int | None = None) -> Pl
         rows = [documents[place] for place in sorted(set(places))]
         texts = [Text(row.document, (Target(row.reference), Target(row.reference))) for row in rows]
         share = chosen.candidate_ratio * (1 if config.kind == ROUGE_KIND else chosen.reference_ratio)
-        expected = max(round(share * len(documents)), 1)
+        expected = max(round(share * (read or len(documents))), 1)
     sample = sample_of(texts, triples, data, of=expected)
     config = likelihood.in_steps(config, max(math.ceil(sample.steps_per_epoch), 1))
     from quals_jax.training.contrastive import contrastive_training_loss

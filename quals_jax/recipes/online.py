@@ -33,6 +33,7 @@ from quals_jax.training.contrastive import contrastive_training_loss
 from quals_jax.training.events import require_package
 from quals_jax.training.loop import prepare
 from quals_jax.training.loop import train as train_loop
+from quals_jax.training.plan import Plan
 from quals_jax.training.state import take_apart
 
 # What can change without the trained model becoming another.
@@ -63,6 +64,24 @@ def run(
     quals = conseq.make_quals(config)
     with likelihood.claimed(config, workdir):
         return conseq.compare(config, workdir, Rounds(config, workdir, quals, terminal, say, profile).all(), say)
+
+
+def plan(config: OnlineConseqConfig, workdir: Path, *, limit: int | None = None) -> Plan:
+    """What the rounds will do, each on S+ and S- of its own: as many as those of the last round that was selected; before that, as many as
+    two independent rankings would leave.
+
+    Raises:
+        ValueError: for what is wrong with the configuration, the data or the model.
+    """
+    config.validate()
+    made = sorted((workdir / "rounds").glob("*/selected.jsonl"))
+    selected = made[-1] if made else workdir / "rounds" / "selected.jsonl"
+    planned = conseq.plan_of(config, selected, limit=limit, read=config.online.documents)
+    round_steps = min(config.online.every, config.steps)
+    per_epoch = max(planned.steps_per_epoch, 1.0)
+    return dataclasses.replace(
+        planned, round_steps=round_steps, steps_per_epoch=per_epoch, epochs=round_steps / per_epoch
+    )
 
 
 class Rounds:

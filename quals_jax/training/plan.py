@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -62,6 +63,9 @@ class Plan:
     hours: float | None
     keep_at: tuple[int, ...] = ()
     cure: str = ""
+    round_steps: int = (
+        0  # steps on one choice of texts before others come: then the sample and epochs are those of one round
+    )
 
     @property
     def fits(self) -> bool:
@@ -145,6 +149,9 @@ def table(plan: Plan) -> str:
     of = "endless data" if plan.sample["of"] is None else f"{plan.sample['of']:,} texts"
     lines += ["", f"from           {plan.sample['texts']:,} of {of}: {plan.sample['batches']} batches"]
     epochs = "" if plan.epochs is None else f" = {plan.epochs:.2f} epochs of about {plan.steps_per_epoch:,.0f} steps"
+    if plan.round_steps:
+        rounds = math.ceil(plan.steps / plan.round_steps)
+        epochs = f" in {rounds} rounds; of each, on texts of its own, {plan.round_steps:,} steps{epochs}"
     lines.append(f"steps          {plan.steps:,}{epochs}")
     lines.append(
         f"checkpoints    {plan.checkpoint_bytes / GIGABYTE:.3f} GB each, up to {plan.checkpoints_bytes / GIGABYTE:.3f} GB"

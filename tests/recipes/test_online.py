@@ -22,6 +22,7 @@ from quals_jax.recipes.config import (
 )
 from quals_jax.summarizer import Summarizer
 from quals_jax.training.config import DataConfig, ModelConfig, OptimizerConfig
+from quals_jax.training.plan import table
 
 ROUNDS = 3
 RESULTS = ("candidates.jsonl", "quals.jsonl", "selected.jsonl")
@@ -248,6 +249,18 @@ def test_the_folder_of_an_offline_run_is_refused_and_the_other_way_round(config,
 def test_settings_that_cannot_be_are_refused(config, change, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(config, **change).validate()
+
+
+def test_a_plan_has_the_rounds_and_the_epochs_of_one(config, finished, tmp_path):
+    """Two documents a round, both selected, one batch: 2 steps are two epochs of a round's S+ and S-, in three rounds."""
+    whole, _ = finished
+    for workdir, sampled in ((tmp_path, 2), (whole, len(rows_of(whole, ROUNDS - 1, "selected.jsonl")))):
+        plan = online.plan(config, workdir, limit=10**12)
+        assert (plan.steps, plan.round_steps, plan.sample["of"], plan.fits) == (6, 2, sampled, True)
+        assert plan.steps_per_epoch == 1.0 and plan.epochs == 2.0
+        assert "6 in 3 rounds; of each, on texts of its own, 2 steps = 2.00 epochs of about 1 steps" in table(plan)
+    assert online.plan(dataclasses.replace(config, steps=7), whole, limit=10**12).steps == 7
+    assert "7 in 4 rounds" in table(online.plan(dataclasses.replace(config, steps=7), whole, limit=10**12))
 
 
 def test_a_part_of_the_documents_goes_round():
