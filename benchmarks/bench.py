@@ -6,7 +6,8 @@ seconds that compilation added to the first call, and the peak memory. Each mode
 
 embedded: Gazette, as score.py scores it. base, large: BART's shapes with random weights, summaries of 30 tokens, 60
 hypotheses of 25, 10 pairs, documents of 600. With --peer_python (a virtual environment with torch and
-transformers==4.56.2) the two random shapes are also timed beside transformers, taking turns.
+transformers==4.56.2) the two random shapes are also timed beside transformers, taking turns. Then QUALS beside QAGS, a summary of each
+random shape, here and in PyTorch (qags.py says what is counted).
 """
 
 import argparse
@@ -48,6 +49,7 @@ def main():
         "dtype": options.dtype,
         "models": {},
         "peers": {},
+        "qags": {},
     }
     for name in options.models:
         if name in SHAPES and (why := too_large(SHAPES[name])):
@@ -76,19 +78,34 @@ def main():
                 )
                 print(f"{name:9}{case:17}{row[0]:13.3f}{row[1]:13.3f}{row[2]:13.2f}", flush=True)
             peers.close()
+    for name in [name for name in results["models"] if name in SHAPES]:
+        results["qags"][name] = beside_qags(name, options)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(results, indent=1))
     print(f"\nwritten to {options.output}")
 
 
-def too_large(shape) -> str | None:
+def beside_qags(name: str, options) -> dict | None:
+    """What qags.py prints and found of this shape; None where it does not fit: it has two BARTs and a BERT, and PyTorch has as many."""
+    print(f"\n{name}: QUALS beside QAGS", flush=True)
+    if why := too_large(SHAPES[name], copies=4 if options.peer_python else 2):
+        print(f"left out, {why}")
+        return None
+    output = options.output.with_name(f"{options.output.stem}-qags-{name}.json")
+    command = [sys.executable, str(Path(__file__).with_name("qags.py")), "--shape", name, "--dtype", options.dtype]
+    command += ["--output", str(output), *(["--peer_python", options.peer_python] if options.peer_python else [])]
+    subprocess.run(command, check=True)
+    return json.loads(output.read_text())
+
+
+def too_large(shape, copies: float = 1) -> str | None:
     """Why this shape does not fit the host's memory: two copies of its parameters while they are drawn, and half as much again."""
     information = Path("/proc/meminfo")
     if not information.exists():
         return None
     lines = information.read_text().splitlines()
     free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    needed = int(2.5 * shape.bytes)
+    needed = int(2.5 * copies * shape.bytes)
     return f"it needs {needed / 2**30:.1f} GB, {free / 2**30:.1f} are free" if free < needed else None
 
 

@@ -54,15 +54,8 @@ def inputs(shape, count: int):
 def theirs(shape):
     """The same with transformers: group beam search, then all pairs of a document in one batch, the document repeated."""
     import torch
-    from transformers import BartConfig, BartForConditionalGeneration
 
-    torch.manual_seed(0)
-    config = BartConfig(
-        vocab_size=shape.vocabulary, d_model=shape.width, encoder_layers=shape.layers, decoder_layers=shape.layers,
-        encoder_attention_heads=shape.heads, decoder_attention_heads=shape.heads, encoder_ffn_dim=4 * shape.width,
-        decoder_ffn_dim=4 * shape.width, forced_eos_token_id=None, forced_bos_token_id=None,
-    )  # fmt: skip
-    model = BartForConditionalGeneration(config).eval()
+    model = their_bart(shape)
 
     def decode(summaries, length):
         model.generate(
@@ -89,17 +82,40 @@ def theirs(shape):
     return make
 
 
-def work(make) -> None:
+def their_bart(shape):
+    import torch
+    from transformers import BartConfig, BartForConditionalGeneration
+
+    torch.manual_seed(0)
+    config = BartConfig(
+        vocab_size=shape.vocabulary, d_model=shape.width, encoder_layers=shape.layers, decoder_layers=shape.layers,
+        encoder_attention_heads=shape.heads, decoder_attention_heads=shape.heads, encoder_ffn_dim=4 * shape.width,
+        decoder_ffn_dim=4 * shape.width, forced_eos_token_id=None, forced_bos_token_id=None,
+    )  # fmt: skip
+    return BartForConditionalGeneration(config).eval()
+
+
+def work(make, cases: dict[str, tuple]) -> None:
     """Reads names of cases, writes the seconds that each took; what must be compiled is, before the first."""
     ready = {}
     for line in sys.stdin:
         name = line.strip()
         if name not in ready:
-            ready[name] = make(*CASES[name])
+            ready[name] = make(*cases[name])
             ready[name]()
         started = time.perf_counter()
         ready[name]()
         print(time.perf_counter() - started, flush=True)
+
+
+def ask(worker: subprocess.Popen, case: str) -> float:
+    """The seconds that a process in `work` takes for the case."""
+    worker.stdin.write(case + "\n")
+    worker.stdin.flush()
+    answer = worker.stdout.readline()
+    if not answer:
+        raise SystemExit(f"{worker.args[0]} ended at {case!r}")
+    return float(answer)
 
 
 class Peers:
@@ -116,17 +132,9 @@ class Peers:
 
     def compare(self, case: str, runs: int) -> tuple[float, float, float]:
         """Median seconds of ours and of theirs, and the median of theirs / ours."""
-        seconds = [[self._ask(worker, case) for worker in self.workers] for _ in range(runs)]
+        seconds = [[ask(worker, case) for worker in self.workers] for _ in range(runs)]
         ours, theirs = (statistics.median(column) for column in zip(*seconds, strict=True))
         return ours, theirs, statistics.median(their / our for our, their in seconds)
-
-    def _ask(self, worker, case: str) -> float:
-        worker.stdin.write(case + "\n")
-        worker.stdin.flush()
-        answer = worker.stdout.readline()
-        if not answer:
-            raise SystemExit(f"peers.py: {worker.args[0]} ended at {case!r}")
-        return float(answer)
 
     def close(self) -> None:
         for worker in self.workers:
@@ -143,7 +151,7 @@ def main():
     parser.add_argument("--work", choices=("ours", "theirs"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
-        return work({"ours": ours, "theirs": theirs}[options.work](SHAPES[options.shape]))
+        return work({"ours": ours, "theirs": theirs}[options.work](SHAPES[options.shape]), CASES)
     if not options.peer_python:
         parser.error("--peer_python is missing")
     peers = Peers(options.peer_python, options.shape)
