@@ -55,6 +55,7 @@ class QAGen:
             raise ValueError(
                 f"covering needs one token between question and answer; the pair format {pair_format} has none"
             )
+        self.kernels = model.kernels
         self.batch_size, self.name, self.fingerprint = batch_size, name, fingerprint
         self.revision, self.window_tokens = revision, window_tokens
         self.distribution, self.only_gazette = distribution, only_gazette
@@ -83,6 +84,7 @@ class QAGen:
         precision, wanted = Precision.of(dtype), Kernels.of(kernels)
         precision.require(devices or jax.local_devices())
         checkpoint = load_checkpoint(path or EMBEDDED, tokenizer=tokenizer, dtype=dtype, revision=revision)
+        wanted.require(checkpoint.model, (devices or jax.local_devices())[0].platform)
         checkpoint.model.kernels = wanted
         format = format_of(checkpoint, pair_format)
         if format.name == "connector" and isinstance(checkpoint.tokenizer, Tokenizer):

@@ -256,6 +256,8 @@ class Quals:
             if qagen.window_tokens:
                 fields["window_tokens"] = qagen.window_tokens
         fields |= {"pairs": self.max_pairs or "all", "summary_score": self.summary_score}
+        if changing := qagen.kernels.changing(qagen.dtype):
+            fields["kernels"] = changing
         fields |= {"dtype": qagen.dtype, "backend": qagen.runner.platform, "version": __version__}
         return " | ".join(f"{name}:{value}" for name, value in fields.items())
 
@@ -289,7 +291,7 @@ def _settings(signature: str) -> list[str]:
     """What of a signature makes scores of one model comparable."""
     fields = signature.split(" | ")
     # Windows change nothing for documents that the model can read whole, such as those of references mostly are.
-    silent = ("model", "dtype", "backend", "version", "long_documents", "window_tokens")
+    silent = ("model", "dtype", "backend", "version", "kernels", "long_documents", "window_tokens")
     return [field for field in fields if field.partition(":")[0] not in silent]
 
 

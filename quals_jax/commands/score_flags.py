@@ -128,7 +128,7 @@ def parser() -> Parser:
         default="float32",
         help="of matrix products (float32); tf32: GPUs alone",
     )
-    told = "kernels of ours to compute with, such as choice, or all; nobody has run them on an accelerator (none)"
+    told = "kernels of ours to compute with, choice, cache, attention, or all; nobody has run them on an accelerator (none)"
     add("--kernels", default="none", metavar="NAMES", help=told)
     return parser
 

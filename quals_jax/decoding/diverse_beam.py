@@ -8,6 +8,7 @@ Axes: batch, beam (slots), group, rank (candidates of one group, best first), ti
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -91,7 +92,8 @@ def diverse_beam_search(
     Args:
         step_function: from the last tokens [batch, beam] and the cache to logits [batch, beam, vocab] (float32 at least) and the new
             cache.
-        cache: a pytree; every leaf with two or more axes begins [batch, beam] and moves with the beams. It holds `max_length` + 1
+        cache: a pytree; every leaf with two or more axes begins [batch, beam] and moves with the beams, unless the cache has a
+            table `ancestors`, which then moves alone. It holds `max_length` + 1
             tokens, or with `grow` those of the first of `cache_stages`.
         active: rows to search; others (padding of the batch) are done from the start.
         rules: what hypotheses begin with (hub summarizers force `<s>`), what else ends them, and what may repeat freely.
@@ -179,7 +181,7 @@ def _proceed(
         lengths=lengths,
         num_finished=num_finished,
         active=active,
-        cache=jax.tree.map(lambda leaf: _gather(leaf, parents) if leaf.ndim >= 2 else leaf, cache),
+        cache=_moved(cache, parents),
         answers=answers,
     )
 
@@ -211,6 +213,13 @@ def _best_first(state: _State, config: SearchConfig) -> Hypotheses:
         scores=_gather(scores, order),
         totals=finished.totals,
     )
+
+
+def _moved(cache, parents: Int[Array, "batch beam"]):
+    """The cache of the chosen beams."""
+    if (ancestors := getattr(cache, "ancestors", None)) is not None:
+        return dataclasses.replace(cache, ancestors=_gather(ancestors, parents))
+    return jax.tree.map(lambda leaf: _gather(leaf, parents) if leaf.ndim >= 2 else leaf, cache)
 
 
 def _gather(

@@ -17,10 +17,14 @@ import jax
 class Kernels:
     """Which kernels programs are made with.
 
-    choice: of the groups' candidates (`group_choice.py`), the same to the last bit.
+    choice: of the groups' candidates (`group_choice.py`), the same to the last bit. cache: a decoding step's attention to what
+    was decoded, which is then never moved (`cache_attention.py`), of BART and GPUs alone. attention: the encoder's, in bfloat16
+    (`encoder_attention.py`), of BART alone; the same but for rounding.
     """
 
     choice: bool = False
+    cache: bool = False
+    attention: bool = False
 
     @classmethod
     def of(cls, names: str) -> Kernels:
@@ -35,8 +39,24 @@ class Kernels:
             raise ValueError(f"kernels is {names!r}; {strange[0]!r} is none of {', '.join(known)} (or all, or none)")
         return cls(**dict.fromkeys(wanted, True))
 
+    def require(self, model, platform: str) -> None:
+        """Raises ValueError if there are some among these that the model's architecture does not take, or the platform."""
+        if self.cache and platform == "tpu":
+            raise ValueError("kernels: cache is of GPUs alone, and this is a tpu; name others")
+        if others := [name for name in self._names() if name not in model.takes_kernels]:
+            taken = ", ".join(model.takes_kernels)
+            raise ValueError(f"kernels: {type(model).__name__} does not take {', '.join(others)}; it takes {taken}")
 
-def on_this_platform(call: Callable, *arrays: jax.Array):
+    def changing(self, dtype: str) -> str:
+        """Those that may change the last digits in this dtype, "+" between them, as a signature says it."""
+        exact = {"choice"} if dtype == "bfloat16" else {"choice", "attention"}
+        return "+".join(name for name in self._names() if name not in exact)
+
+    def _names(self) -> list[str]:
+        return [field.name for field in fields(self) if getattr(self, field.name)]
+
+
+def on_this_platform(call: Callable, *arrays: jax.Array, warps: int = 4):
     """`call(*arrays, interpret=..., compiler_params=...)` as the platform that is lowered for needs it: by Triton on GPUs, by Mosaic on TPUs,
     and by Pallas' interpreter (slow) on CPUs, which have no compiler for kernels."""
     from jax.experimental.pallas import triton
@@ -45,5 +65,5 @@ def on_this_platform(call: Callable, *arrays: jax.Array):
         *arrays,
         cpu=partial(call, interpret=True, compiler_params=None),
         tpu=partial(call, interpret=False, compiler_params=None),
-        default=partial(call, interpret=False, compiler_params=triton.CompilerParams(num_warps=4)),
+        default=partial(call, interpret=False, compiler_params=triton.CompilerParams(num_warps=warps)),
     )

@@ -19,6 +19,8 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from quals_jax.kernels import Kernels
+from quals_jax.kernels.cache_attention import attend_in_kernel
+from quals_jax.kernels.encoder_attention import fits, fused_attention
 from quals_jax.models.wide_einsum import wide_einsum
 
 POSITION_OFFSET = 2  # rows 0 and 1 of the position tables are no positions
@@ -126,11 +128,16 @@ class Memory:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Cache:
-    """Keys and values of the tokens decoded so far; positions from `length` on hold nothing yet."""
+    """Keys and values of the tokens decoded so far; positions from `length` on hold nothing yet.
+
+    With `ancestors` keys and values stay in the slot they were written to when beams change their parents, and the table says which slot
+    that is (`kernels/cache_attention.py`).
+    """
 
     keys: tuple[Float[Array, "batch beam head time dim"], ...]
     values: tuple[Float[Array, "batch beam head time dim"], ...]
     length: Int[Array, ""]
+    ancestors: Int[Array, "batch beam time"] | None = None
 
 
 class Buffer(nnx.Variable):
@@ -178,12 +185,13 @@ class Block(nnx.Module):
 
 
 class EncoderLayer(Block):
-    def __call__(self, states, mask: Bool[Array, "batch source"], config: BartConfig, dropout_key):
+    def __call__(self, states, mask: Bool[Array, "batch source"], config: BartConfig, dropout_key, fused: bool = False):
         keys = Dropout(dropout_key)
         with jax.named_scope("self_attention"):
             attention = self.self_attn
             key, value = attention.key_value(states)
-            mixed = attend(attention.query(states), key, value, mask[:, None, None, :], keys, config.attention_dropout)
+            own = attention.query(states), key, value, mask[:, None, None, :]
+            mixed = (attend_fused if fused else attend)(*own, keys, config.attention_dropout)
             states = self.self_attn_layer_norm(states + keys.drop(attention.merge(mixed), config.dropout))
         with jax.named_scope("feed_forward"):
             return self.feed_forward(states, config, keys)
@@ -224,11 +232,18 @@ class DecoderLayer(Block):
         weights = jax.nn.softmax(jnp.where(causal, scores, -jnp.inf), axis=-1).astype(value.dtype)
         return jnp.einsum("bphts,bpshd->bpthd", keys.drop(weights, config.attention_dropout), value)
 
-    def _attend_to_cache(self, states, cached_keys, cached_values, length):
+    def _attend_to_cache(self, states, cached_keys, cached_values, length, ancestors=None):
         """Attends to the cache as it is and to the new token beside it, and writes the new token only then: a cache that
         is read after it was written is copied whole by XLA's CPU back end at every step."""
         query = self.self_attn.query(states)[:, :, 0]  # [batch, beam, head, dim]
         key, value = (array[:, :, 0] for array in self.self_attn.key_value(states))
+        if ancestors is not None:
+            cached_keys, cached_values = (
+                jax.lax.dynamic_update_slice_in_dim(cached, new[:, :, :, None], length, axis=3)
+                for cached, new in ((cached_keys, key), (cached_values, value))
+            )
+            mixed = attend_in_kernel(query, cached_keys, cached_values, ancestors, length)
+            return mixed[:, :, None], (cached_keys, cached_values)
         old = wide_einsum("bphd,bphtd->bpht", query, cached_keys)
         held = jnp.arange(cached_keys.shape[3]) < length
         new = wide_einsum("bphd,bphd->bph", query, key)[..., None]
@@ -268,6 +283,8 @@ class Bart(nnx.Module):
     which of ours its programs are made with, none unless set.
     """
 
+    takes_kernels = "choice", "cache", "attention"
+
     def __init__(self, config: BartConfig, *, rngs: nnx.Rngs, dtype=jnp.float32, remat: bool = False):
         self.config = config
         self.dtype = dtype
@@ -283,7 +300,8 @@ class Bart(nnx.Module):
         heads = self.config.decoder_attention_heads
         empty = jnp.zeros((batch, beam, heads, length, self.config.d_model // heads), self.dtype)
         layers = (empty,) * self.config.decoder_layers
-        return Cache(layers, layers, jnp.zeros((), jnp.int32))
+        ancestors = jnp.zeros((batch, beam, length), jnp.int32) if self.kernels.cache else None
+        return Cache(layers, layers, jnp.zeros((), jnp.int32), ancestors)
 
     def encode(
         self, source_ids: Int[Array, "batch source"], source_mask: Bool[Array, "batch source"], *, dropout_key=None
@@ -295,7 +313,8 @@ class Bart(nnx.Module):
 
         def run(states, layer):
             weights, number = layer
-            return nnx.merge(graph, weights)(states, source_mask, self.config, _fold(dropout_key, number)), None
+            key = _fold(dropout_key, number)
+            return nnx.merge(graph, weights)(states, source_mask, self.config, key, self.kernels.attention), None
 
         return jax.lax.scan(self._recomputed(run), states, (weights, numbers))[0]
 
@@ -327,17 +346,20 @@ class Bart(nnx.Module):
         if target != 1:
             raise ValueError(f"target_ids has {target} positions; against a cache it must have 1")
         states = self._embed(self.decoder, target_ids, cache.length[None], dropout_key)
+        ancestors = cache.ancestors
+        if ancestors is not None:  # of the new token: every beam itself
+            ancestors = ancestors.at[:, :, cache.length].set(jnp.arange(ancestors.shape[1], dtype=ancestors.dtype))
         layers = []
         # Unrolled: a scan over the layers would copy the cache into and out of its loop at every step.
         for number, layer in enumerate(self.decoder.layers):
-            cached = (cache.keys[number], cache.values[number], cache.length)
+            cached = (cache.keys[number], cache.values[number], cache.length, ancestors)
             states, cached = layer(
                 states, memory.keys[number], memory.values[number], memory.mask, cached, self.config,
                 _fold(dropout_key, 1 + number),
             )  # fmt: skip
             layers.append(cached)
         keys, values = zip(*layers, strict=True)
-        return states, Cache(keys, values, cache.length + 1)
+        return states, Cache(keys, values, cache.length + 1, ancestors)
 
     def _teacher_force(self, target_ids, memory: Memory, dropout_key) -> Float[Array, "batch beam target model"]:
         """All positions at once, each attending to those before it: training, and scoring."""
@@ -389,6 +411,18 @@ def attend(
     scores = wide_einsum("bthd,bshd->bhts", query, key)
     weights = jax.nn.softmax(jnp.where(mask, scores, _lowest(scores)), axis=-1).astype(value.dtype)
     return jnp.einsum("bhts,bshd->bthd", keys.drop(weights, rate), value)
+
+
+def attend_fused(query, key, value, mask, keys: Dropout, rate: float) -> Float[Array, "batch source head dim"]:
+    """`attend` of a text to itself by the back end's own kernel, where that takes it: none of them drops weights."""
+    if not fits(query) or (keys.key is not None and rate):
+        return attend(query, key, value, mask, keys, rate)
+    keys.uses += 1
+
+    def plain(query, key, value, mask):
+        return attend(query, key, value, mask[:, None, None, :], Dropout(None), 0.0)
+
+    return fused_attention(query, key, value, mask[:, 0, 0], plain)
 
 
 class Dropout:

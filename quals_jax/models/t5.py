@@ -288,6 +288,8 @@ class Stack(nnx.Module):
 class T5(nnx.Module):
     """The encoder-decoder; its parameters, `dtype`, `dropout_key`, `remat` and `kernels` mean what they mean of BART."""
 
+    takes_kernels = ("choice",)
+
     def __init__(self, config: T5Config, *, rngs: nnx.Rngs, dtype=jnp.float32, remat: bool = False):
         self.config = config
         self.dtype = dtype
