@@ -1,13 +1,13 @@
-"""How fast QUALS is here: `python benchmarks/bench.py [--models embedded base large] [--peer_python PEER/bin/python]`.
+"""How fast QUALS is here: `python benchmarks/bench.py [--models embedded base large t5-small] [--peer_python PEER/bin/python]`.
 
 One table and a JSON file: per model and stage the time of one summary, summaries and tokens a second, the share of the
 operations that a large matrix product reaches on the same device (model FLOP utilisation, padding not counted), the
 seconds that compilation added to the first call, and the peak memory. Each model has a process of its own.
 
-embedded: Gazette, as score.py scores it. base, large: BART's shapes with random weights, summaries of 30 tokens, 60
-hypotheses of 25, 10 pairs, documents of 600. With --peer_python (a virtual environment with torch and
-transformers==4.56.2) the two random shapes are also timed beside transformers, taking turns. Then QUALS beside QAGS, a summary of each
-random shape, here and in PyTorch (qags.py says what is counted).
+embedded: Gazette, as score.py scores it. base, large: BART's shapes with random weights, t5-small: T5's,
+summaries of 30 tokens, 60 hypotheses of 25, 10 pairs, documents of 600. With --peer_python (a virtual environment with torch and
+transformers==4.56.2) the random shapes are also timed beside transformers, taking turns. Then QUALS beside QAGS, a summary of each
+random BART shape, here and in PyTorch (qags.py says what is counted).
 """
 
 import argparse
@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 import flops
-from models import DOCUMENT, PAIR, PAIRS, SHAPES, SUMMARY, random_bart, random_ids, random_qagen
+from models import DOCUMENT, PAIR, PAIRS, SHAPES, SUMMARY, random_ids, random_model, random_qagen
 
 MODELS = ("embedded", *SHAPES)
 PEER_CASES = ("decode 4x60x25", "score 4x10 pairs")
@@ -78,7 +78,7 @@ def main():
                 )
                 print(f"{name:9}{case:17}{row[0]:13.3f}{row[1]:13.3f}{row[2]:13.2f}", flush=True)
             peers.close()
-    for name in [name for name in results["models"] if name in SHAPES]:
+    for name in [name for name in results["models"] if name in SHAPES and not SHAPES[name].t5]:
         results["qags"][name] = beside_qags(name, options)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(results, indent=1))
@@ -136,9 +136,10 @@ def random_weights(options) -> dict:
     from quals_jax.pairs import QAPair
 
     shape, count = SHAPES[options.work], options.summaries
-    qagen = random_qagen(random_bart(shape, options.dtype), batch_size=count)
-    summaries, documents = (random_ids(count, n, seed, shape.vocabulary) for seed, n in enumerate((SUMMARY, DOCUMENT)))
-    pairs = [QAPair("", None, ids) for ids in random_ids(PAIRS, PAIR, 2, shape.vocabulary)]
+    vocabulary = shape.vocabulary, shape.end
+    qagen = random_qagen(random_model(shape, options.dtype), batch_size=count)
+    summaries, documents = (random_ids(count, n, seed, *vocabulary) for seed, n in enumerate((SUMMARY, DOCUMENT)))
+    pairs = [QAPair("", None, ids) for ids in random_ids(PAIRS, PAIR, 2, *vocabulary)]
     beams, sizes = qagen.search.num_beams, (shape.width, shape.layers)
     decoding = flops.encode(SUMMARY, *sizes) + flops.decode(beams, PAIR, SUMMARY, *sizes, shape.vocabulary)
     scoring = flops.encode(DOCUMENT, *sizes) + flops.decode(PAIRS, PAIR, DOCUMENT, *sizes, shape.vocabulary)

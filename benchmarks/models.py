@@ -14,6 +14,12 @@ class Shape:
     layers: int
     heads: int
     vocabulary: int
+    t5: bool = False
+
+    @property
+    def end(self) -> int:
+        """The id of the end of sentence."""
+        return 1 if self.t5 else 2
 
     @property
     def bytes(self) -> int:
@@ -21,16 +27,20 @@ class Shape:
         return 4 * (28 * self.layers * self.width**2 + (self.vocabulary + 2048) * self.width)
 
 
-SHAPES = {"base": Shape(768, 6, 12, 50265), "large": Shape(1024, 12, 16, 50265)}
+SHAPES = {
+    "base": Shape(768, 6, 12, 50265),
+    "large": Shape(1024, 12, 16, 50265),
+    "t5-small": Shape(512, 6, 8, 32128, t5=True),
+}
 SUMMARY, DOCUMENT, PAIRS, PAIR = 30, 600, 10, 25  # tokens, tokens, number, tokens
 
 
-def random_ids(count: int, length: int, seed: int, vocabulary: int) -> list[list[int]]:
+def random_ids(count: int, length: int, seed: int, vocabulary: int, end: int = 2) -> list[list[int]]:
     """Lists of ids that end in the end of sentence."""
     import numpy as np
 
     generator = np.random.default_rng(seed)
-    return [generator.integers(4, vocabulary, length - 1).tolist() + [2] for _ in range(count)]
+    return [generator.integers(4, vocabulary, length - 1).tolist() + [end] for _ in range(count)]
 
 
 def random_bart(shape: Shape, dtype: str = "float32"):
@@ -42,6 +52,20 @@ def random_bart(shape: Shape, dtype: str = "float32"):
     size, layers, heads = shape.width, shape.layers, shape.heads
     config = BartConfig(shape.vocabulary, size, layers, layers, heads, heads, 4 * size, 4 * size)
     return Bart(config, rngs=nnx.Rngs(0), dtype=jnp.dtype(dtype))
+
+
+def random_model(shape: Shape, dtype: str = "float32"):
+    """A T5, or a BART."""
+    if not shape.t5:
+        return random_bart(shape, dtype)
+    import jax.numpy as jnp
+    from flax import nnx
+
+    from quals_jax.models.t5 import T5, T5Config
+
+    width, layers, heads = shape.width, shape.layers, shape.heads
+    config = T5Config(shape.vocabulary, width, width // heads, 4 * width, layers, heads)
+    return T5(config, rngs=nnx.Rngs(0), dtype=jnp.dtype(dtype))
 
 
 def random_qagen(bart, *, batch_size: int, length: int = PAIR):

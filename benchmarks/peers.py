@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from models import DOCUMENT, PAIR, PAIRS, SHAPES, SUMMARY, random_bart, random_ids, random_qagen
+from models import DOCUMENT, PAIR, PAIRS, SHAPES, SUMMARY, random_ids, random_model, random_qagen
 
 # what is done, how often, and the tokens of a hypothesis
 CASES = {
@@ -32,10 +32,10 @@ def ours(shape):
     prepare()
     from quals_jax.pairs import QAPair
 
-    bart = random_bart(shape)
+    model = random_model(shape)
 
     def make(what: str, count: int, length: int):
-        qagen = random_qagen(bart, batch_size=count, length=length)
+        qagen = random_qagen(model, batch_size=count, length=length)
         summaries, documents, pairs = inputs(shape, count)
         pairs = [QAPair("", None, tokens) for tokens in pairs]
         if what == "decode":
@@ -47,15 +47,17 @@ def ours(shape):
 
 def inputs(shape, count: int):
     """Summaries, documents, and the pairs of each, as ids."""
-    texts = (random_ids(count, length, seed, shape.vocabulary) for seed, length in enumerate((SUMMARY, DOCUMENT)))
-    return (*texts, random_ids(PAIRS, PAIR, 2, shape.vocabulary))
+    vocabulary = shape.vocabulary, shape.end
+    texts = (random_ids(count, length, seed, *vocabulary) for seed, length in enumerate((SUMMARY, DOCUMENT)))
+    return (*texts, random_ids(PAIRS, PAIR, 2, *vocabulary))
 
 
 def theirs(shape):
     """The same with transformers: group beam search, then all pairs of a document in one batch, the document repeated."""
     import torch
 
-    model = their_bart(shape)
+    model = their_t5(shape) if shape.t5 else their_bart(shape)
+    start = model.config.decoder_start_token_id
 
     def decode(summaries, length):
         model.generate(
@@ -66,7 +68,7 @@ def theirs(shape):
     def score(documents, pairs):
         for document in documents:
             repeated = document.expand(PAIRS, -1)
-            inputs = torch.cat([torch.full_like(pairs[:, :1], 2), pairs[:, :-1]], dim=1)
+            inputs = torch.cat([torch.full_like(pairs[:, :1], start), pairs[:, :-1]], dim=1)
             logits = model(input_ids=repeated, decoder_input_ids=inputs).logits
             torch.log_softmax(logits, -1).gather(-1, pairs[..., None])
 
@@ -93,6 +95,18 @@ def their_bart(shape):
         decoder_ffn_dim=4 * shape.width, forced_eos_token_id=None, forced_bos_token_id=None,
     )  # fmt: skip
     return BartForConditionalGeneration(config).eval()
+
+
+def their_t5(shape):
+    import torch
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    torch.manual_seed(0)
+    config = T5Config(
+        vocab_size=shape.vocabulary, d_model=shape.width, d_kv=shape.width // shape.heads, d_ff=4 * shape.width,
+        num_layers=shape.layers, num_heads=shape.heads, decoder_start_token_id=0,
+    )  # fmt: skip
+    return T5ForConditionalGeneration(config).eval()
 
 
 def work(make, cases: dict[str, tuple]) -> None:

@@ -200,7 +200,12 @@ def report(found: dict[str, dict[str, float]]) -> dict[str, float]:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shape", choices=(*SHAPES, "tiny"), default="large", help="of BART and BERT (large)")
+    parser.add_argument(
+        "--shape",
+        choices=(*(name for name in SHAPES if not SHAPES[name].t5), "tiny"),
+        default="large",
+        help="of BART and BERT (large)",
+    )
     parser.add_argument("--summaries", type=int, default=1, help="that are worked on together (1)")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--batch_size", type=int, default=10, help="of QAGS's questions, ours (10)")

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from quals_jax.inputs import check_texts
-from quals_jax.shipped import shipped
+from quals_jax.shipped import tokenizer_folder
 from quals_jax.tokenizer_files import (
     BYTE_LEVEL,
     FAIRSEQ_FILES,
@@ -77,7 +77,7 @@ class Tokenizer:
         Raises:
             ValueError: if the folder holds none of them, or one that cannot be read, or not be followed.
         """
-        folder = shipped(folder)
+        folder = tokenizer_folder(folder)
         huggingface = has(folder, ["tokenizer.json"]) or has(folder, ["vocab.json", "merges.txt"])
         if has(folder, FAIRSEQ_FILES) and (fairseq_first or not huggingface):
             found, size = read_fairseq(folder)

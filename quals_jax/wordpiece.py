@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quals_jax.inputs import check_texts
+from quals_jax.shipped import tokenizer_folder
 
 # What plays the part of each special token: BERT's own, or that of a byte-level BPE.
 SPECIAL = {"cls": ("[CLS]", "<s>"), "sep": ("[SEP]", "</s>"), "pad": ("[PAD]", "<pad>"), "unk": ("[UNK]", "<unk>")}
@@ -50,7 +51,7 @@ class PairTokenizer:
         """
         from tokenizers import Tokenizer
 
-        folder = Path(folder)
+        folder = tokenizer_folder(folder)
         if (folder / "tokenizer.json").exists():
             try:
                 return cls(Tokenizer.from_str((folder / "tokenizer.json").read_text(encoding="utf-8-sig")), folder)

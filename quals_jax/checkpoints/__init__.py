@@ -34,7 +34,8 @@ class ModelSettings:
 
     pair_format: a name in `pair_formats`; None: what the model is known for, and a BART's is the reference's. prefix: what is put before
     every text; None: the format's own. unknown: what the model was taught to answer where the text has no answer; empty: nothing.
-    window_tokens: of the windows that long documents are read in; None: as many as the model reads.
+    window_tokens: of the windows that long documents are read in; None: as many as the model reads. tokenizer: of an embedded model, the one
+    beside it that has its tokenizer (`shipped.py`).
     """
 
     source_bos: bool = False
@@ -45,6 +46,7 @@ class ModelSettings:
     prefix: str | None = None
     unknown: str = ""
     window_tokens: int | None = None
+    tokenizer: str | None = None
 
     def __post_init__(self):
         whole = [type(value) is int for value in (self.connector_id, self.max_source_tokens)]
@@ -54,6 +56,7 @@ class ModelSettings:
         known = self.pair_format is None or (isinstance(self.pair_format, str) and self.pair_format in FORMATS)
         self._require("pair_format", known, f"one of {', '.join(FORMATS)}")
         self._require("unknown", isinstance(self.unknown, str), "a text")
+        self._require("tokenizer", self.tokenizer is None or isinstance(self.tokenizer, str), "a folder's name")
         self._require("prefix", self.prefix is None or isinstance(self.prefix, str), "a text")
         window = self.window_tokens
         self._require(
