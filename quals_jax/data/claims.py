@@ -14,10 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from quals_jax import gazette
-from quals_jax.data.encoder_batching import UNMARKED, PairExample, compact, stack_pairs
+from quals_jax.data.encoder_batching import UNMARKED, PairExample, compact
 from quals_jax.entities import DATE, NAME, NUMBER, Entity, entities
 from quals_jax.sentences import sentences
 from quals_jax.wordpiece import PairTokenizer, Pieces, cut_longest
@@ -40,21 +37,19 @@ AUXILIARIES = (
 )  # fmt: skip
 VERB = re.compile(rf"\b(?P<verb>(?i:{AUXILIARIES}))(?P<negated> not\b|n't\b)?")
 UNCONTRACTED = ("am", "may", "might", "shall", "can", "will")
-# Gazette's longest: a document, a sentence of a summary and three special tokens.
-DOCUMENT_LENGTH = 224
 Change = Callable[[random.Random, str, Sequence[Entity]], tuple[str, int, int] | None]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim about a document. kind: how it was made false, or "true". changed: the characters of the claim that make it false, where that
-    is known."""
+    """A claim about a document. kind: how it was made false, or "true". changed: the characters of the claim that make it false, one
+    (start, end) for each of the changes, where they are known."""
 
     document: str
     claim: str
     label: int
     kind: str
-    changed: tuple[int, int] | None = None
+    changed: tuple[tuple[int, int], ...] | None = None
 
 
 def swap(kind: str) -> Change:
@@ -72,7 +67,7 @@ def swap(kind: str) -> Change:
                 }
             )
             if others:
-                return _replaced(claim, entity.start, entity.end, generator.choice(others))
+                return replaced(claim, entity.start, entity.end, generator.choice(others))
         return None
 
     return change
@@ -91,7 +86,7 @@ def swap_pronoun(generator: random.Random, claim: str, known: Sequence[Entity]) 
     match, own = generator.choice(found)
     new = generator.choice([other for other in own if other != match.group().lower()])
     new = new.capitalize() if match.group()[0].isupper() else new
-    return _replaced(claim, match.start(), match.end(), new)
+    return replaced(claim, match.start(), match.end(), new)
 
 
 def negate(generator: random.Random, claim: str, known: Sequence[Entity]) -> tuple[str, int, int] | None:
@@ -102,9 +97,9 @@ def negate(generator: random.Random, claim: str, known: Sequence[Entity]) -> tup
     match = generator.choice(found)
     verb = match.group("verb")
     if match.group("negated"):
-        return _replaced(claim, *match.span(), verb)
+        return replaced(claim, *match.span(), verb)
     contracted = verb.lower() not in UNCONTRACTED and generator.random() < 0.5
-    return _replaced(claim, *match.span(), verb + ("n't" if contracted else " not"))
+    return replaced(claim, *match.span(), verb + ("n't" if contracted else " not"))
 
 
 # In a fixed order, as a random choice depends on it.
@@ -166,7 +161,7 @@ def make_claim(
             changed = CHANGES[kind](generator, sentence, known)
             if changed and changed[0] != sentence:
                 claim, span = add_noise(generator, *changed) if noisy else (changed[0], changed[1:])
-                return Claim(document, claim, INCONSISTENT, kind, span)
+                return Claim(document, claim, INCONSISTENT, kind, (span,))
     return None
 
 
@@ -237,35 +232,15 @@ def _marks(claim: Claim, pieces: Pieces, start: int, count: int, length: int) ->
     """A label for every piece of the claim: INCONSISTENT in what was changed, else CONSISTENT. None where it is not known what was."""
     if claim.label == INCONSISTENT and claim.changed is None:
         return []
-    first, last = claim.changed or (0, 0)
-    marks = [INCONSISTENT if own < last and end > first else CONSISTENT for own, end in pieces.spans[:count]]
+    changed = claim.changed or ()
+    marks = [
+        INCONSISTENT if any(own < last and end > first for first, last in changed) else CONSISTENT
+        for own, end in pieces.spans[:count]
+    ]
     return [UNMARKED] * start + marks + [UNMARKED] * (length - start - count)
 
 
-class ClaimBatches(Sequence):
-    """Batch number `index` of Gazette: `rows` claims about as many stories, half of them false. The sentences of the reference summary
-    are the paraphrases; how the paper makes claims false is all that is used, none of Gazette's own false summaries."""
-
-    def __init__(self, tokenizer: PairTokenizer, *, seed: int, split: str, count: int, rows: int):
-        self.tokenizer, self.seed, self.split, self.count, self.rows = tokenizer, seed, split, count, rows
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> dict[str, dict[str, np.ndarray]]:
-        if not 0 <= index < self.count:
-            raise IndexError(index)
-        generator = random.Random(f"claims/{self.seed}/{self.split}/{index}")
-        claims, row = [], index * self.rows
-        for place in range(self.rows):
-            story = gazette.story(self.seed, self.split, row + place)
-            claim = make_claim(generator, story.document, sentences(story.summary), consistent=place % 2 == 0)
-            claims.append(claim or Claim(story.document, story.summary, CONSISTENT, "true"))
-        examples = encode_claims(self.tokenizer, claims, length=DOCUMENT_LENGTH)
-        return {"rows": stack_pairs(examples, rows=self.rows, source=DOCUMENT_LENGTH, pad_id=self.tokenizer.pad_id)}
-
-
-def _replaced(claim: str, start: int, end: int, new: str) -> tuple[str, int, int]:
+def replaced(claim: str, start: int, end: int, new: str) -> tuple[str, int, int]:
     """The claim with other words there, and where these stand."""
     return claim[:start] + new + claim[end:], start, start + len(new)
 

@@ -10,19 +10,20 @@ from pathlib import Path
 from quals_jax import checkpoints
 from quals_jax.checkpoints.bert import load_bert
 from quals_jax.data import loader
-from quals_jax.data.claims import ClaimBatches, claim_examples
+from quals_jax.data.claims import claim_examples
 from quals_jax.data.encoder_batching import PairExample, ShuffledBatches, in_order
+from quals_jax.data.gazette_claims import ClaimBatches, CopyBatches
 from quals_jax.data.reading import ReaderBatches, squad_examples
 from quals_jax.models.bert import Bert, BertConfig
 from quals_jax.training.config import TrainConfig
-from quals_jax.training.encoder_init import encoder_of
+from quals_jax.training.encoder_init import compare_init, encoder_of
 from quals_jax.training.encoder_losses import Losses, label_losses, marked_label_losses, span_losses
 from quals_jax.wordpiece import PairTokenizer
 
 HEADS = {"reader": "span", "factcc": "labels"}
 LOSSES: dict[str, Losses] = {"reader": span_losses, "factcc": marked_label_losses}
 EVALUATED: dict[str, Losses] = {"reader": span_losses, "factcc": label_losses}
-GAZETTE = {"reader": ReaderBatches, "factcc": ClaimBatches}
+GAZETTE = {"reader": {"gazette": ReaderBatches}, "factcc": {"gazette": ClaimBatches, "gazette-copies": CopyBatches}}
 GAZETTE_VALIDATION_BATCHES = 16
 GAZETTE_VALIDATION_SEED = 0
 STRIDE = 128  # between windows of a text, in pieces
@@ -46,6 +47,8 @@ def prepare_model(config: TrainConfig) -> tuple[Bert, PairTokenizer]:
         bart = checkpoints.load_checkpoint(wanted.initial, tokenizer=wanted.tokenizer or None, dtype=wanted.dtype)
         model = encoder_of(bart.model, head=head, seed=config.seed, dtype=bart.model.dtype)
         pieces = PairTokenizer.from_pretrained(wanted.tokenizer or bart.folder)
+    if wanted.copy_init:
+        compare_init(model, seed=config.seed)
     rates = {"hidden_dropout_prob": wanted.dropout, "attention_probs_dropout_prob": wanted.attention_dropout}
     model.config = dataclasses.replace(model.config, **{name: rate for name, rate in rates.items() if rate != -1})
     return model, pieces
@@ -54,8 +57,7 @@ def prepare_model(config: TrainConfig) -> tuple[Bert, PairTokenizer]:
 def prepare_data(config: TrainConfig, sizes: BertConfig, tokenizer: PairTokenizer):
     """Batches to learn from, and those to evaluate on."""
     data = config.data
-    if data.train.split(":")[0] == "gazette":
-        batches = GAZETTE[config.kind]
+    if batches := GAZETTE[config.kind].get(data.train.partition(":")[0]):
         split, rows = data.train.partition(":")[2] or "train", data.batch_size
         held_out = data.validation.partition(":")[2] or "validation"
         training = batches(tokenizer, seed=config.seed, split=split, count=config.steps, rows=rows)
@@ -90,7 +92,7 @@ def claim_words(word: str, tokenizer: PairTokenizer, length: int, seed: int) -> 
     form, _, place = word.partition(":")
     if form not in ("claims", "synthetic") or not place:
         raise ValueError(
-            f"{word!r} is no source for factcc; it must be claims:FILE, synthetic:FILE (both JSONL) or gazette:SPLIT"
+            f"{word!r} is no source for factcc; it must be claims:FILE, synthetic:FILE (both JSONL), gazette:SPLIT or gazette-copies:SPLIT"
         )
     return claim_examples(tokenizer, place, synthetic=form == "synthetic", length=length, seed=seed)
 

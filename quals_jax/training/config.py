@@ -88,7 +88,7 @@ class ModelConfig:
     heads: int = 6
     max_positions: int = 512
     pair_format: str = ""  # of a T5 QAGen: qag or sep; empty: as the checkpoint says, and a BART's connector
-    copy_init: bool = False  # start from weights that copy what they read (training/copy_init.py)
+    copy_init: bool = False  # start from weights that copy what they read (training/copy_init.py), or compare it (a BERT: encoder_init.py)
     dropout: float = -1.0  # -1: as the checkpoint says
     attention_dropout: float = -1.0
     dtype: str = "float32"  # of matrix products; parameters are float32 always

@@ -1,4 +1,4 @@
-"""A BERT that begins as the encoder of a BART: the two differ in their names, and in BERT's segments alone."""
+"""How a BERT begins: as the encoder of a BART (the two differ in their names, and in BERT's segments alone), or as one that compares."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from flax import nnx
 from quals_jax.models.bart import POSITION_OFFSET, Bart
 from quals_jax.models.bert import Bert, BertConfig
 
+COMPARING, SHARPNESS = 2, 1.2  # heads of a layer; at a width of 192 a piece's logit with itself is then about 6
 SAME_LAYER = {
     "self_attn.q_proj": "query",
     "self_attn.k_proj": "key",
@@ -58,6 +59,25 @@ def encoder_of(bart: Bart, *, head: str, seed: int, dtype=jnp.float32) -> Bert:
                 part = getattr(part, step)
             _copy(part, getattr(ours, name))
     return bert
+
+
+def compare_init(bert: Bert, *, seed: int, heads: int = COMPARING) -> None:
+    """Overwrites weights of a trained BERT in place, so that it soon compares a claim with a text.
+
+    The first `heads` heads of every layer begin with keys made as queries are: in the first layer like pieces attend to each
+    other, in the next ones pieces in like surroundings. And the two segments exchange their embeddings: a reader has its question in the
+    first and the text in the second, where FactCC has the text in the first and the claim, which takes the question's part, in the second.
+    """
+    generator, width = np.random.default_rng(seed), bert.config.hidden_size
+    dim = width // bert.config.num_attention_heads
+    for layer in bert.layers:
+        for head in range(heads):
+            own = slice(head * dim, (head + 1) * dim)
+            kernel = SHARPNESS * np.linalg.qr(generator.normal(size=(width, dim)))[0]
+            for part in (layer.query, layer.key):
+                part.kernel[...] = part.kernel[...].at[:, own].set(jnp.asarray(kernel, part.kernel[...].dtype))
+                part.bias[...] = part.bias[...].at[own].set(0)
+    bert.segments.embedding[...] = bert.segments.embedding[...][::-1]
 
 
 def _copy(source: nnx.Module, target: nnx.Module) -> None:

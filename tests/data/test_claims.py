@@ -129,7 +129,7 @@ def test_the_document_stands_first(golden):
 
 def test_the_pieces_that_make_a_claim_false_are_marked(golden):
     tokenizer = PairTokenizer.from_pretrained(golden / "bert" / "span")
-    false = Claim("the belt", "of tolvik, the marlen belt", INCONSISTENT, "entity", (3, 9))
+    false = Claim("the belt", "of tolvik, the marlen belt", INCONSISTENT, "entity", ((3, 9),))
     unknown = Claim("the belt", "of tolvik", INCONSISTENT, "given")
     first, second = encode_claims(tokenizer, [false, unknown], length=32)
     start = list(first.segments).index(1)
