@@ -119,6 +119,9 @@ class ConseqConfig(TrainConfig):
     label_smoothing: float = 0.1
     eval_every: int = 0
     export: str = "last"
+    interpolate: float = (
+        1.0  # WORKDIR/model lies so far on the way from the weights at the start (0) to the trained ones
+    )
     candidates: CandidateConfig = field(default_factory=CandidateConfig)
     scoring: ScoringConfig = field(default_factory=ScoringConfig)
     selection: SelectionConfig = field(default_factory=SelectionConfig)
@@ -138,6 +141,8 @@ class ConseqConfig(TrainConfig):
         self._check_validation()
         if not self.model.initial:
             raise ValueError("model.initial is ''; it must be a summarizer trained by likelihood")
+        if not 0 < self.interpolate <= 1:
+            raise ValueError(f"interpolate is {self.interpolate}; it must be more than 0 and at most 1")
         if not 0 < self.epochs < math.inf:
             raise ValueError(f"epochs is {self.epochs}; it must be greater than 0, and finite")
         for name, own, low in LEAST:

@@ -21,6 +21,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
+import numpy as np
+
 from quals_jax import conseq, parallel
 from quals_jax.data import loader
 from quals_jax.data.summaries import JsonLines
@@ -40,10 +42,11 @@ from quals_jax.tokenizer import Tokenizer
 from quals_jax.training.events import require_package
 from quals_jax.training.loop import prepare
 from quals_jax.training.plan import Plan, Sample
+from quals_jax.training.state import take_apart
 
 ROUGE_KIND = "conseq_rouge"
 # What can change without the trained model becoming another.
-FREE = ("candidates", "scoring", "selection", "evaluation", *likelihood.UNCHECKED)
+FREE = ("candidates", "scoring", "selection", "evaluation", "interpolate", *likelihood.UNCHECKED)
 
 
 class Triples(Tokenise):
@@ -294,6 +297,7 @@ def train(
     folder = workdir / "model"
     exported = inputs | {
         "dtype": config.export_dtype,
+        "interpolate": config.interpolate,
         "patience": config.patience,
         "search": dataclasses.asdict(own.search),
     }
@@ -305,6 +309,7 @@ def train(
     parallel.wait_for_all("ready to train")
 
     model, tokenizer, triples, data = prepare_training(config, own)
+    towards = interpolation(model, config.interpolate)
     texts = JsonLines(selected)
     config = likelihood.in_steps(config, loader.count_steps(texts, triples, data, 1.0))
     counts = dict(triples.counts)  # of one epoch
@@ -324,7 +329,7 @@ def train(
         sample=sample_of(texts, triples, data),
     )
     likelihood.close_journal(journal, workdir)
-    likelihood.export(params, model, tokenizer, folder, dtype=config.export_dtype)
+    likelihood.export(towards(params), model, tokenizer, folder, dtype=config.export_dtype)
     if first:
         keep_conventions(folder, own)
         steps.note(folder, exported)
@@ -347,6 +352,18 @@ def prepare_training(config: ConseqConfig, own: Conventions):
         collapse=data.collapse_spaces,
     )
     return model, tokenizer, triples, data
+
+
+def interpolation(model, share: float) -> Callable[[dict], dict]:
+    """A function of trained parameters: the weights that lie `share` of the way to them from those that the model has now.
+
+    Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models". Not in the article on ConSeq: `docs/results.md`, what it gains.
+    """
+    if share == 1:
+        return lambda params: params
+    begun = parallel.on_host(take_apart(model)[1])  # a copy: training gives the model's own arrays away
+    begun = {name: np.array(array) for name, array in begun.items()}
+    return lambda params: {name: (1 - share) * begun[name] + share * np.asarray(params[name]) for name in begun}
 
 
 def judge_of(config: ConseqConfig, model, tokenizer: Tokenizer, own: Conventions) -> Judge:

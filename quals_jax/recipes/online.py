@@ -37,7 +37,7 @@ from quals_jax.training.plan import Plan
 from quals_jax.training.state import take_apart
 
 # What can change without the trained model becoming another.
-FREE = ("evaluation", "epochs", *(name for name in likelihood.UNCHECKED if name != "steps"))
+FREE = ("evaluation", "epochs", "interpolate", *(name for name in likelihood.UNCHECKED if name != "steps"))
 
 
 def run(
@@ -105,6 +105,7 @@ class Rounds:
         """The folder of the model after the last round."""
         config, folder, first = self.config, self.workdir / "model", parallel.is_first_process()
         exported = self.inputs | {"dtype": config.export_dtype, "search": dataclasses.asdict(self.own.search)}
+        exported |= {"interpolate": config.interpolate}
         if not parallel.any_process(not steps.fits(folder, exported)):
             return folder
         if first:
@@ -112,6 +113,7 @@ class Rounds:
         parallel.wait_for_all("ready for rounds")
 
         self.model, self.tokenizer, self.triples, self.data = conseq.prepare_training(config, self.own)
+        towards = conseq.interpolation(self.model, config.interpolate)
         self.mesh = parallel.make_mesh()
         self.loss = contrastive_training_loss(config.label_smoothing)
         self.programs = prepare(config, self.model, self.loss, self.mesh)
@@ -124,7 +126,7 @@ class Rounds:
             selected = self._pool(number, begin, params)
             params = self._train(selected, number, end)
         likelihood.close_journal(self.journal, self.workdir)
-        likelihood.export(params, self.model, self.tokenizer, folder, dtype=config.export_dtype)
+        likelihood.export(towards(params), self.model, self.tokenizer, folder, dtype=config.export_dtype)
         if first:
             conseq.keep_conventions(folder, self.own)
             steps.note(folder, exported)

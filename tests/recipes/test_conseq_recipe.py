@@ -5,7 +5,9 @@ import functools
 import json
 import shutil
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 from tiny_qagen import make_tiny_qagen
 
 from quals_jax import conseq
@@ -136,6 +138,24 @@ def test_a_finished_run_makes_nothing_again_and_other_settings_only_what_they_to
     assert (whole / "quals.jsonl").stat().st_mtime_ns == before[whole / "quals.jsonl"]
 
 
+def test_the_model_may_lie_on_the_way_to_the_trained_weights_and_is_not_trained_again_for_that(
+    config, finished, tmp_path
+):
+    whole, _ = finished
+    workdir = shutil.copytree(whole, tmp_path / "run")
+    metrics = (workdir / "metrics.jsonl").read_text()
+    conseq_recipe.run(dataclasses.replace(config, interpolate=0.25), workdir)
+    assert (workdir / "metrics.jsonl").read_text() == metrics  # no step was made
+    start, trained, found = (
+        load_file(f"{folder}/model.safetensors")
+        for folder in (config.model.initial, whole / "model", workdir / "model")
+    )
+    moved = [name for name in start if not np.array_equal(trained[name], start[name])]
+    assert len(moved) > 20
+    for name in start:
+        np.testing.assert_allclose(found[name], start[name] + (trained[name] - start[name]) / 4, atol=1e-7)
+
+
 def test_by_rouge_the_candidates_ranking_alone_decides(config, finished, tmp_path):
     whole, _ = finished
     by_rouge = dataclasses.replace(
@@ -255,6 +275,8 @@ def test_rows_with_one_target_too_long_are_left_out(config):
         ({"kind": "mle"}, "kind is 'mle'"),
         ({"epochs": 0.0}, "epochs is 0.0"),
         ({"epochs": float("inf")}, "epochs is inf"),
+        ({"interpolate": 0.0}, "interpolate is 0.0; it must be more than 0 and at most 1"),
+        ({"interpolate": 1.5}, "interpolate is 1.5"),
         ({"evaluation": EvaluationConfig(metrics="overlap1 qag")}, "there is no metric 'qag'"),
         ({"evaluation": EvaluationConfig(batch_size=0)}, "evaluation.batch_size is 0"),
         ({"scoring": ScoringConfig(summary_score="x")}, "scoring.summary_score is 'x'"),

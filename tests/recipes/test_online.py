@@ -3,9 +3,11 @@
 import dataclasses
 import functools
 import json
+import shutil
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 from tiny_qagen import make_tiny_qagen
 
 from quals_jax import conseq as selection
@@ -209,6 +211,21 @@ def test_a_finished_run_makes_nothing_again_and_one_of_other_settings_begins_ane
     monkeypatch.setattr(online, "train_loop", never)
     assert online.run(config, whole) == table
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*.jsonl")} == before
+
+
+def test_the_model_may_lie_on_the_way_to_the_trained_weights(config, finished, tmp_path, monkeypatch):
+    """Its rounds sample from the trained weights as ever, and are not made again."""
+    whole, _ = finished
+    workdir = shutil.copytree(whole, tmp_path / "run")
+    monkeypatch.setattr(conseq_recipe, "compare", lambda config, workdir, model, say: model)
+    monkeypatch.setattr(conseq_recipe, "quals_scores", None)
+    online.run(dataclasses.replace(config, interpolate=0.5), workdir)
+    start, trained, found = (
+        load_file(f"{folder}/model.safetensors")
+        for folder in (config.model.initial, whole / "model", workdir / "model")
+    )
+    for name in start:
+        np.testing.assert_allclose(found[name], (start[name] + trained[name]) / 2, atol=1e-7)
 
 
 def test_changed_candidates_of_a_round_at_work_are_refused(config, tmp_path, monkeypatch):
