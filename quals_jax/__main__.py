@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
+import os
+import signal
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
 
-from quals_jax import __version__
-from quals_jax.commands import COMMANDS
-from quals_jax.commands.errors import fail
-from quals_jax.commands.manners import as_process, open_streams
+INTERRUPTED = 128 + signal.SIGINT
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Runs the command that the arguments (those of the process) name; the exit status."""
+    with _interrupted_at_once():  # while modules are imported; `as_process` does better
+        return _run(arguments)
+
+
+@contextlib.contextmanager
+def _interrupted_at_once() -> Iterator[None]:
+    """Ctrl-C ends the process without a traceback, if nobody has arranged anything else."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_) -> None:
+        os.write(2, b"interrupted\n")
+        os._exit(INTERRUPTED)
+
+    signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _run(arguments: list[str] | None) -> int:
+    from quals_jax import __version__
+    from quals_jax.commands import COMMANDS
+    from quals_jax.commands.errors import fail
+    from quals_jax.commands.manners import as_process, open_streams
+
     arguments = sys.argv[1:] if arguments is None else arguments
     name, arguments = (arguments[0].replace("-", "_"), arguments[1:]) if arguments else ("__help", [])
     there = {known: text for known, text in COMMANDS.items() if importlib.util.find_spec(f"quals_jax.commands.{known}")}

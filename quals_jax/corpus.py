@@ -25,7 +25,7 @@ SHOWN_IN_NOTEBOOK = 5
 SENTENCE_ROWS = 20
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CorpusResult:
     """What `Quals.corpus` gives. QUALS is in nats per token; near 0: supported, far below: not.
 
@@ -130,6 +130,12 @@ class CorpusResult:
                 row["percentile"] = percentile
             listed.append(row | {"document": document, "summary": summary})
         return listed
+
+    def __repr__(self) -> str:
+        """Short: the results hold the log-probabilities of all tokens."""
+        ends = {"mean": self.mean, "low": self.low, "high": self.high}
+        numbers = ", ".join(f"{name}={'None' if end is None else f'{end:.3f}'}" for name, end in ends.items())
+        return f"CorpusResult({numbers}, n={self.n}, summaries={len(self.summaries)}, signature={self.signature!r})"
 
     def _repr_html_(self) -> str:
         """In a notebook: the mean, and the worst summaries with the words that are not supported."""

@@ -51,6 +51,8 @@ def check_pairs(pairs: Iterable[tuple[str, str] | Mapping]) -> Iterator[tuple[st
         raise TypeError(
             f"pairs is {_kind(pairs)}; it must give (document, summary) pairs, or rows with these two fields"
         )
+    if not isinstance(pairs, Iterable):
+        raise TypeError(f"pairs is {_kind(pairs)}; it must be an iterator of (document, summary)")
     for row, pair in enumerate(pairs):
         if isinstance(pair, Mapping):
             missing = next((name for name in PAIR if name not in pair), None)

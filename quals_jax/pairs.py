@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,31 @@ def split_pair(text: str, connector: str) -> tuple[str, str | None]:
     return (parts[0], parts[1]) if len(parts) == 2 else (text, None)
 
 
+def check_max_pairs(max_pairs: object) -> None:
+    """How many pairs may be kept: a whole number of at least 1, or None for all.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if max_pairs is not None and (type(max_pairs) is not int or max_pairs < 1):
+        raise ValueError(f"max_pairs is {max_pairs!r}; it must be a whole number of at least 1, or None for all")
+
+
+def check_pair_objects(name: str, pairs: object) -> list[QAPair]:
+    """The pairs as a list.
+
+    Raises:
+        TypeError: for what is no list of `QAPair`s, naming list, place and type.
+    """
+    if isinstance(pairs, str | QAPair) or not isinstance(pairs, Iterable):
+        raise TypeError(f"{name} must be a list of QAPairs, not a {type(pairs).__name__}")
+    pairs = list(pairs)
+    for place, pair in enumerate(pairs):
+        if not isinstance(pair, QAPair):
+            raise TypeError(f"{name}[{place}] is a {type(pair).__name__}; it must be a QAPair")
+    return pairs
+
+
 def keep_pairs(pairs: Sequence[QAPair], summary: str, max_pairs: int | None = MAX_PAIRS) -> list[QAPair]:
     """The pairs whose answer is literally in the summary, about `max_pairs` of them, going round the distinct answers, best first.
 
@@ -45,10 +70,12 @@ def keep_pairs(pairs: Sequence[QAPair], summary: str, max_pairs: int | None = MA
     `max_pairs=None` keeps all of them, best first, equal (question, answer) once, as the article describes it.
 
     Raises:
-        ValueError: if `max_pairs` is less than 1.
+        ValueError: if `max_pairs` is less than 1. TypeError: for what is no list of pairs, or no text.
     """
-    if max_pairs is not None and max_pairs < 1:
-        raise ValueError(f"max_pairs is {max_pairs}; it must be at least 1, or None for all")
+    check_max_pairs(max_pairs)
+    if not isinstance(summary, str):
+        raise TypeError(f"summary is a {type(summary).__name__}; it must be a text")
+    pairs = check_pair_objects("pairs", pairs)
     text = summary.lower()
     found = [pair for pair in pairs if pair.answer is not None and pair.answer.lower() in text]
     found.sort(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import jax
@@ -16,7 +17,7 @@ from quals_jax.distribution import is_of, read_distribution
 from quals_jax.inputs import check_texts
 from quals_jax.kernels import Kernels
 from quals_jax.pair_formats import FORMATS, PairCodec, PairFormat, source_prefix
-from quals_jax.pairs import QAPair, with_others
+from quals_jax.pairs import QAPair, check_pair_objects, with_others
 from quals_jax.places import answer_places
 from quals_jax.precision import Precision
 from quals_jax.seq2seq import Seq2Seq
@@ -83,7 +84,8 @@ class QAGen:
 
         precision, wanted = Precision.of(dtype), Kernels.of(kernels)
         precision.require(devices or jax.local_devices())
-        checkpoint = load_checkpoint(path or EMBEDDED, tokenizer=tokenizer, dtype=dtype, revision=revision)
+        path = EMBEDDED if path is None else path
+        checkpoint = load_checkpoint(path, tokenizer=tokenizer, dtype=dtype, revision=revision)
         wanted.require(checkpoint.model, (devices or jax.local_devices())[0].platform)
         checkpoint.model.kernels = wanted
         format = format_of(checkpoint, pair_format)
@@ -145,6 +147,7 @@ class QAGen:
 
         Raises:
             ValueError: if the two lists differ in length, or a pair has tokens that the model does not know, or too many, or none.
+            TypeError: for what is no list of texts, or of lists of pairs.
         """
         return self.score_ids(
             [ids for ids, _ in self.tokenizer.encode_batch(check_texts("documents", documents))], kept_lists
@@ -154,9 +157,9 @@ class QAGen:
         """`score` for documents that are ids already."""
         if len(sources) != len(kept_lists):
             raise ValueError(f"there are {len(sources)} documents, and pairs for {len(kept_lists)}")
-        for pairs in kept_lists:
-            for pair in pairs:
-                self._check_pair(pair)
+        kept_lists = [check_pair_objects(f"kept_lists[{row}]", pairs) for row, pairs in enumerate(kept_lists)]
+        for pair in chain.from_iterable(kept_lists):
+            self._check_pair(pair)
         return self.runner.logprobs(sources, [[pair.tokens for pair in pairs] for pairs in kept_lists])
 
     def _check_pair(self, pair: QAPair) -> None:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from quals_jax.inputs import check_pairs, check_texts
 from quals_jax.long_documents import LONG_DOCUMENTS, TRUNCATE, score_documents
 from quals_jax.metrics.answers import token_f1
 from quals_jax.pair_formats import source_prefix
-from quals_jax.pairs import MAX_PAIRS, QAPair, keep_pairs
+from quals_jax.pairs import MAX_PAIRS, QAPair, check_max_pairs, keep_pairs
 from quals_jax.qagen import QAGen
 from quals_jax.spans import spans
 from quals_jax.statistics import interval_of_mean
@@ -125,10 +126,13 @@ class Quals:
         long_documents: str = TRUNCATE,
         document_answers: bool = False,
     ):
+        if isinstance(qagen, str | Path):
+            raise TypeError(
+                f"qagen is {qagen!r}; it must be a QAGen, such as QAGen.from_pretrained({str(qagen)!r}) gives"
+            )
         if summary_score not in SUMMARY_SCORES:
             raise ValueError(f"summary_score is {summary_score!r}; it must be one of {', '.join(SUMMARY_SCORES)}")
-        if max_pairs is not None and max_pairs < 1:
-            raise ValueError(f"max_pairs is {max_pairs}; it must be at least 1, or None for all")
+        check_max_pairs(max_pairs)
         if long_documents not in LONG_DOCUMENTS:
             raise ValueError(f"long_documents is {long_documents!r}; it must be one of {', '.join(LONG_DOCUMENTS)}")
         self.qagen, self.max_pairs, self.summary_score = qagen, max_pairs, summary_score
@@ -191,7 +195,7 @@ class Quals:
         for document, result in zip(documents, results, strict=True):
             outside = strangers.add(document, result.summary, truncated=result.truncated, num_pairs=result.num_pairs)
             told.append(replace(result, outside=True) if outside else result)
-        note = strangers.note("load another model with QAGen.from_pretrained(path)")
+        note = strangers.note("other texts need another model (--model, or QAGen.from_pretrained(path))")
         if note and not self._warned:
             self._warned = True
             warnings.warn(note, OutsideWorldWarning, stacklevel=3)
@@ -283,8 +287,17 @@ class Quals:
 
 
 def confidence_interval(results: Iterable[QualsResult], level: float = 0.95) -> tuple[float, float]:
-    """The bootstrap interval of the mean QUALS over the results that have one."""
-    return interval_of_mean([result.quals for result in results if result.quals is not None], level)
+    """The bootstrap interval of the mean QUALS over the results that have one; (nan, nan) where none has.
+
+    Raises:
+        TypeError: for what is no result, naming it.
+    """
+    scores = []
+    for row, result in enumerate(results):
+        if not hasattr(result, "quals"):
+            raise TypeError(f"results[{row}] is a {type(result).__name__}; it must be a result of Quals.score")
+        scores += [] if result.quals is None else [result.quals]
+    return interval_of_mean(scores, level)
 
 
 def _settings(signature: str) -> list[str]:

@@ -164,4 +164,6 @@ def _told(url: str) -> Iterator[None]:
 
 
 def _line(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):  # whose message may be the name alone
+        return "there is no such file or folder"
     return " ".join(str(getattr(error, "strerror", None) or error).split())[:200] or type(error).__name__

@@ -61,7 +61,7 @@ class Strangers:
             return None
         found = [f"{self.foreign / self.outside:.0%} of the words of their documents are ones that it never uses"]
         if self.cut:
-            found.append(f"{self.cut} documents are longer than it reads")
+            found.append(f"documents longer than it reads: {self.cut}")
         if self.pairs < FEW_PAIRS * self.outside:
             found.append(f"only {self.pairs / self.outside:.1f} pairs a summary were kept")
         return (

@@ -37,6 +37,7 @@ def test_the_results_are_those_of_score(quals, corpus):
     assert corpus.n == len(scores) > 0 and corpus.mean == pytest.approx(np.mean(scores))
     assert (corpus.low, corpus.high) == pytest.approx(quals_jax.confidence_interval(expected))
     assert corpus.signature == quals.signature
+    assert repr(corpus).startswith(f"CorpusResult(mean={corpus.mean:.3f}, low=") and len(repr(corpus)) < 500
     for result, summary in zip(corpus.results, SUMMARIES, strict=True):
         assert result.summary == summary and result.spans == spans(summary, result.pairs)
 

@@ -9,7 +9,9 @@ import pytest
 
 from quals_jax.inputs import check_lists_of_texts, check_pairs, check_texts
 from quals_jax.metrics import check_lists
-from quals_jax.quals import Quals
+from quals_jax.metrics.evaluate_style import QualsMetric
+from quals_jax.pairs import QAPair, keep_pairs
+from quals_jax.quals import Quals, confidence_interval
 from quals_jax.reranking import rerank
 
 
@@ -208,3 +210,40 @@ def test_models_check_what_they_are_given(quals):
         quals.qagen.generate(["s", None])
     with pytest.raises(TypeError, match=r"documents\[0\] is an int, 3"):
         quals.qagen.score([3], [[]])
+    for kept, message in (
+        ("p", r"kept_lists\[0\] must be a list of QAPairs, not a str"),
+        ([3], r"kept_lists\[0\]\[0\] is a int"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            quals.qagen.score(["d"], [kept])
+    with pytest.raises(TypeError, match="qagen is 'model'; it must be a QAGen"):
+        Quals("model")
+    for max_pairs in (0, 1.5, "3", True):
+        with pytest.raises(ValueError, match="max_pairs is"):
+            Quals(quals.qagen, max_pairs)
+    with pytest.raises(ValueError, match="name is empty"):  # and not the embedded model
+        type(quals.qagen).from_pretrained("")
+
+
+def test_pairs_and_results_are_checked():
+    with pytest.raises(TypeError, match=r"pairs\[0\] is a str"):
+        keep_pairs(["p"], "s")
+    with pytest.raises(TypeError, match="summary is a NoneType"):
+        keep_pairs([], None)
+    pair = QAPair("q", "tea", [1, 2])
+    assert keep_pairs((one for one in [pair]), "Tea") == [pair]  # read once
+    with pytest.raises(TypeError, match=r"results\[1\] is a float"):
+        confidence_interval([SimpleNamespace(quals=None), 0.5])
+
+
+def test_compute_takes_what_score_takes(quals):
+    """Series and arrays too, which Python would add to a list in a way of their own."""
+    documents, summaries = ["the cat ate", "the tea"], ["a cat", "tea"]
+    expected = QualsMetric(quals).compute(predictions=summaries, sources=documents)
+    series = Labelled(summaries, [1, 0]), Labelled(documents, [5, 3])
+    assert QualsMetric(quals).compute(predictions=series[0], sources=series[1]) == expected
+    assert QualsMetric(quals).compute(predictions=np.array(summaries), sources=(text for text in documents)) == expected
+    with pytest.raises(TypeError, match=r"predictions\[0\] is None"):
+        QualsMetric(quals).compute(predictions=[None], sources=["d"])
+    with pytest.raises(TypeError, match="sources must be a list of texts, not one text"):
+        QualsMetric(quals).add_batch(predictions=["s"], sources="d")

@@ -43,7 +43,7 @@ class KilledOnce(Scorer):
 
     def __call__(self, batch):
         self.batches += 1
-        end = time.monotonic() + 120
+        end = time.monotonic() + 600
         while len(list(self.folder.glob("started-*"))) < 2 and time.monotonic() < end:
             time.sleep(0.1)  # on a busy machine the first would do all before the second is there
         (self.folder / f"worker-{os.getpid()}").touch()

@@ -56,7 +56,7 @@ def test_what_is_said_of_a_run():
     share = round(100 * foreign_share(NEWS) / 2)
     assert counted.note("do this") == (
         "the embedded model knows only Gazette, the generated newspaper, and 2 of 3 summaries are of another world"
-        f" ({share}% of the words of their documents are ones that it never uses; 1 documents are longer than it reads;"
+        f" ({share}% of the words of their documents are ones that it never uses; documents longer than it reads: 1;"
         " only 0.5 pairs a summary were kept): their scores say nothing; do this"
     )
 

@@ -206,6 +206,8 @@ def _fit(pieces: Tokenizer, rows: int, folder: Path) -> None:
 
 def locate(path: str | Path, revision: str | None = None) -> Path:
     """The path itself, or where the hub's files of that id (and revision) lie, or the local copy of a URL."""
+    if not str(path).strip():
+        raise ValueError("the model's name is empty; it must be a folder, a file or a hub id")
     if revision is not None and (is_url(path) or Path(path).exists()):
         raise ValueError(f"{path}: is no hub id, of which --revision {revision} could be one")
     if is_url(path):

@@ -14,7 +14,9 @@ from typing import NamedTuple
 from quals_jax.commands.errors import Parser, UserError, standard_output
 from quals_jax.commands.score_flags import refuse_unwritable
 from quals_jax.remote import RemoteError, is_url, local_name, open_binary, send
+from quals_jax.scoring.json_rows import sound
 from quals_jax.scoring.remote_output import write_json
+from quals_jax.scoring.row import RowError
 
 DIFFERING = 5
 PERMUTATIONS = 10_000
@@ -180,7 +182,8 @@ def read_scores(path: str) -> dict[tuple, Scored]:
         with open_binary(path) as lines:
             for line in lines:
                 number += 1
-                row = json.loads(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line)
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                row = sound(json.loads(text), f"{path}, line {number}", text)
                 key = json.dumps(row["id"]), row["summary_index"]
                 document = row.get("document")
                 found[*key, seen[key]] = Scored(
@@ -189,7 +192,7 @@ def read_scores(path: str) -> dict[tuple, Scored]:
                     None if document is None else hashlib.blake2b(str(document).encode("utf-8", "replace")).digest(),
                 )
                 seen[key] += 1
-    except RemoteError as error:
+    except (RemoteError, RowError) as error:
         raise UserError(error) from None
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from None
@@ -225,9 +228,9 @@ def table(first: dict, second: dict, both: list, first_name: str, second_name: s
         f"difference (second - first): {difference.mean():+.3f}{interval}",
         f"significance: p = {paired_significance(difference, PERMUTATIONS):.4f} (paired permutation test, {PERMUTATIONS} draws)",
         "",
-        "rows that differ most",
+        "rows that differ most" if difference.any() else "no row differs",
     ]
-    for place in np.argsort(-np.abs(difference), kind="stable")[:DIFFERING]:
+    for place in [own for own in np.argsort(-np.abs(difference), kind="stable")[:DIFFERING] if difference[own]]:
         key = both[place]
         lines.append(
             f"  {difference[place]:+.3f}  id {key[0]}, summary {key[1]}: {' '.join(second[key].summary.split())[:90]}"

@@ -22,10 +22,14 @@ def _lines(prog: str) -> argparse.HelpFormatter:
     return argparse.RawDescriptionHelpFormatter(prog, max_help_position=36, width=120)
 
 
+TEXTS = ("--document", "--summary")  # flags whose values may be empty, or are refused elsewhere
+
+
 class Parser(argparse.ArgumentParser):
     """Flags, of which a bad one is told in one line and status 2. Abbreviations are refused: a typo must fail.
 
-    Hyphens in a flag's name are underscores. A negative number may follow its flag however it is written (-1e-3 too).
+    Hyphens in a flag's name are underscores. What is empty is refused (such as `--model "$MODEL"` where that is not set), but for texts.
+    A negative number may follow its flag however it is written (-1e-3 too).
     """
 
     def __init__(self, **settings):
@@ -61,6 +65,9 @@ class Parser(argparse.ArgumentParser):
             ours = f"--{name[2:].replace('-', '_')}"
             if name.startswith("--") and ours in self._option_string_actions:
                 argument = ours + equals + value
+            flag = argument.partition("=")[0] if argument else spelled[-1] if spelled else ""
+            if argument in ("", f"{flag}=") and flag not in TEXTS:
+                self.error(f"{flag} is empty" if flag.startswith("--") else "an argument is empty")
             before = self._option_string_actions.get(spelled[-1]) if spelled else None
             if before is not None and before.type in (int, float) and before.nargs is None and _is_number(argument):
                 spelled[-1] += f"={argument}"

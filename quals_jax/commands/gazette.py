@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 
 from quals_jax import gazette
+from quals_jax.commands.errors import Parser, UserError, standard_output
 
 HELP = "print stories of the embedded newspaper, or write rows for score.py"
 
 
 def main(arguments: list[str]) -> int:
     """Runs the command; the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m quals_jax gazette", description=HELP)
+    parser = Parser(prog="python -m quals_jax gazette", description=HELP)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--split", default="test", choices=gazette.SPLITS)
     parser.add_argument("--count", type=int, default=1)
@@ -26,14 +26,18 @@ def main(arguments: list[str]) -> int:
         "--oracle", action="store_true", help="measure the oracle on true, false and damaged summaries of these stories"
     )
     options = parser.parse_args(arguments)
-    if options.oracle:
-        print("\n".join(measured(list(gazette.stories(options.seed, options.split, options.count, options.kind)))))
-        return 0
+    if options.count < 1:
+        raise UserError(f"--count {options.count}: must be at least 1")
     try:
-        for story in gazette.stories(options.seed, options.split, options.count, options.kind):
-            print("\n".join(rows(story)[: 1 if options.true_only else None]) if options.jsonl else shown(story))
+        stories = gazette.stories(options.seed, options.split, options.count, options.kind)
+        with standard_output():
+            if options.oracle:
+                print("\n".join(measured(list(stories))))
+                return 0
+            for story in stories:
+                print("\n".join(rows(story)[: 1 if options.true_only else None]) if options.jsonl else shown(story))
     except ValueError as error:
-        parser.error(str(error))
+        raise UserError(error) from None
     return 0
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+from quals_jax.commands.errors import Parser
 from quals_jax.gazette import all_kinds, names
 from quals_jax.gazette.template import Template
 from quals_jax.tokenizer import Tokenizer
@@ -58,7 +58,7 @@ def save(folder: Path) -> int:
 
 def main(arguments: list[str]) -> int:
     """Runs the command; the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m quals_jax gazette_tokenizer", description=__doc__)
+    parser = Parser(prog="python -m quals_jax gazette_tokenizer", description=__doc__)
     parser.add_argument("folder", type=Path, help="where to write it")
     folder = parser.parse_args(arguments).folder
     print(f"{save(folder)} entries in {folder}")

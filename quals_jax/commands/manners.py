@@ -26,6 +26,7 @@ EXTRAS = {
 }  # fmt: skip
 # What JAX says of a platform (JAX_PLATFORMS) that is not there.
 NO_PLATFORM = re.compile(r"Unable to initialize backend|[Uu]nknown backend|no platforms that are instances of")
+FINDS_PLATFORMS = "jax._src.xla_bridge"  # of one that it has no plugin for, it asserts that there is one
 
 
 def politely(
@@ -55,7 +56,7 @@ def politely(
         return 0
     except OSError as error:
         fail(f"{error.filename or name}: {error.strerror or error}")
-    except (ImportError, MemoryError, RuntimeError) as error:
+    except (AssertionError, ImportError, MemoryError, RuntimeError) as error:
         if out_of_memory(error):
             fail(no_room)
         if line := about_the_machine(error):
@@ -80,11 +81,20 @@ def about_the_machine(error: Exception) -> str | None:
     if package in EXTRAS:
         extra = EXTRAS[package]
         return f"needs the package {package}, which the extra {extra!r} has: pip install 'quals-jax[{extra}]'"
-    if isinstance(error, RuntimeError) and NO_PLATFORM.search(str(error)):
-        wanted = os.environ.get("JAX_PLATFORMS", "")
+    unfounded = isinstance(error, AssertionError) and _raised_in(error) == FINDS_PLATFORMS
+    if unfounded or (isinstance(error, RuntimeError) and NO_PLATFORM.search(str(error))):
+        wanted, told = os.environ.get("JAX_PLATFORMS", ""), " ".join(str(error).split())[:200]
         cure = "unset it, or name one that is there, such as cpu"
-        return f"JAX_PLATFORMS is {wanted!r}: {' '.join(str(error).split())[:200]}; {cure}"
+        return f"JAX_PLATFORMS is {wanted!r}: {told or 'JAX finds no such devices'}; {cure}"
     return None
+
+
+def _raised_in(error: Exception) -> str:
+    """The module that raised an error, or nothing."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return place.tb_frame.f_globals.get("__name__", "") if place else ""
 
 
 def open_streams() -> None:
@@ -123,6 +133,12 @@ def _has_peers() -> bool:
     return jax.distributed.is_initialized()
 
 
+def _swallowed(error) -> None:
+    """Says what could not be raised, such as in a callback; but nothing of Ctrl-C: a thread ends the process."""
+    if not issubclass(error.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(error)
+
+
 def end_soon_after_interrupt(*, goes_on: bool = False, grace: float = GRACE_SECONDS) -> bool:
     """Has Ctrl-C end this process with status 130 soon, whatever it is doing; whether that could be arranged.
 
@@ -135,6 +151,9 @@ def end_soon_after_interrupt(*, goes_on: bool = False, grace: float = GRACE_SECO
         None,
     ):
         return False
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = _swallowed
     readable, writable = os.pipe()
     os.set_blocking(writable, False)
     signal.set_wakeup_fd(writable, warn_on_full_buffer=False)

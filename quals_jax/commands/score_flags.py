@@ -31,7 +31,6 @@ USAGE = (
 EXAMPLES = """examples:
   python score.py --input pairs.jsonl --output scores.jsonl --report report.html
   python score.py --documents test.source --summaries test.hypo --model DIR_OR_PT_OR_HUB_ID
-  python score.py --document "..." --summary "..."
 """
 FORMS = (("input",), ("documents", "summaries"), ("document", "summary"))
 INPUT = (

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from quals_jax.scoring.files import opened, texts, whole
+from quals_jax.scoring.json_rows import sound
 
 
 @dataclass(frozen=True)
@@ -66,29 +68,23 @@ class Row:
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a JSONL file (.gz too); empty lines are passed over.
+    """The rows of a JSONL file (packed ones too); empty lines are passed over.
 
     Raises:
-        ValueError: if the file cannot be read or a line is no JSON object.
+        ValueError: if the file cannot be read, or a line is no JSON object or holds what is no text.
     """
-    try:
-        with (
-            gzip.open(path, "rt", encoding="utf-8-sig")
-            if path.suffix == ".gz"
-            else open(path, encoding="utf-8-sig") as lines
-        ):
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                try:
-                    values = json.loads(line)
-                except (ValueError, RecursionError):
-                    values = None
-                if not isinstance(values, dict):
-                    raise ValueError(f"{path}: line {number}: is no JSON object")
-                yield Row(f"{path}: line {number}", number - 1, values)
-    except (OSError, UnicodeDecodeError, EOFError) as error:
-        raise ValueError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    with opened(str(path)) as lines:
+        for number, line in enumerate(texts(lines), 1):
+            place, line = f"{path}: line {number}", whole(line)
+            if not line.strip():
+                continue
+            try:
+                values = json.loads(line)
+            except (ValueError, RecursionError):
+                values = None
+            if not isinstance(values, dict):
+                raise ValueError(f"{place}: is no JSON object")
+            yield Row(place, number - 1, sound(values, place, line))
 
 
 def shown(value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from quals_jax.inputs import check_texts
 from quals_jax.quals import Quals
 
 
@@ -30,6 +31,7 @@ class QualsMetric:
 
     def add_batch(self, *, predictions: Sequence[str], sources: Sequence[str], references: object = None) -> None:
         """Keeps summaries and their documents until `compute`."""
+        predictions, sources = check_texts("predictions", predictions), check_texts("sources", sources, empty=False)
         if len(predictions) != len(sources):
             raise ValueError(f"there are {len(predictions)} predictions and {len(sources)} sources")
         self._predictions += predictions
@@ -49,7 +51,8 @@ class QualsMetric:
         none; they are taken so that a call for many metrics fits.
 
         Raises:
-            ValueError: without sources, or if their number is not that of the predictions.
+            ValueError: without sources, if their number is not that of the predictions, or if one is empty.
+            TypeError: for what is no list of texts, naming list, row and type.
         """
         if predictions is not None:
             if sources is None:

@@ -122,7 +122,7 @@ class Summary:
                     lines.append(f"  {score:7.3f}  {question} summary: {answer}; {said}")
         if self.longer_than_document * 2 > total:
             notes = [*notes, "most summaries are longer than their documents: were the two exchanged?"]
-        if total and not self.answers:
+        if total and not self.answers and not (self.strangers and self.strangers.outside):
             notes = [
                 *notes,
                 "no pair could be used: is the model a QAGen, and trained enough? (a summarizer, or a model that has hardly learnt,"

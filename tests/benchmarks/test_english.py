@@ -1,6 +1,7 @@
 """The commands of the English recipe are ones that train.py takes; its exact match is that of greedy search."""
 
 import json
+import signal
 import sys
 import types
 from pathlib import Path
@@ -91,13 +92,21 @@ def test_exact_match_is_what_greedy_search_writes(tmp_path):
     assert english.on_squad(EMBEDDED, path, 1)["texts"] == 1
 
 
-SLOW = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(143)); print('on', flush=True); time.sleep(60)"
+# Told to stop before it listens, it hears of it when it does.
+SLOW = (
+    "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(143)); signal.pthread_sigmask(signal.SIG_UNBLOCK, [15]);"
+    " time.sleep(3600)"
+)
 WRITES = "import pathlib, sys; p = pathlib.Path(sys.argv[1]); p.mkdir(); (p / 'config.json').write_bytes(b'x' * int(sys.argv[2]))"
 
 
 def test_a_stage_that_takes_too_long_is_stopped_and_may_go_on(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(english, "stage_command", lambda *_: [sys.executable, "-c", SLOW])
-    assert english.train(options(tmp_path, only="pretrain-1", minutes=0.01)) == 75
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # which the process inherits
+    try:
+        assert english.train(options(tmp_path, only="pretrain-1", minutes=0.01)) == 75
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     assert "saved, and the same command goes on" in capsys.readouterr().out
 
 

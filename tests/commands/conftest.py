@@ -73,5 +73,5 @@ def whole(command, rows, one_device, tmp_path_factory):
     """A run that nobody stopped."""
     output = tmp_path_factory.mktemp("out") / "scores.jsonl"
     flags = ("--input", rows, "--output", output, "--report", output.with_suffix(".html"))
-    done = subprocess.run(command(*flags), env=one_device, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command(*flags), env=one_device, capture_output=True, text=True, timeout=900)
     return output, done

@@ -42,6 +42,21 @@ def test_a_score_that_is_none_is_one_line(tmp_path, quals):
         compare([good, str(tmp_path / "b")])
 
 
+@pytest.mark.parametrize("field", ["summary", "document", "id"])
+def test_a_lone_surrogate_is_named_by_file_line_and_field(tmp_path, field):
+    row = {"id": "x", "summary_index": 0, "quals": -1.0, "summary": "s", "document": "d"}
+    (tmp_path / "a").write_text(json.dumps(row) + "\n" + json.dumps(row | {field: "\ud800"}) + "\n")
+    with pytest.raises(UserError, match=f"a, line 2: field '{field}' holds a lone surrogate"):
+        compare([str(tmp_path / "a"), str(tmp_path / "a"), "--report", str(tmp_path / "page.html")])
+
+
+def test_what_does_not_differ_is_not_listed(tmp_path, capsys):
+    first = scores(tmp_path / "a", [("x", -1.0), ("y", -2.0), ("z", -3.0)])
+    second = scores(tmp_path / "b", [("x", -1.0), ("y", -2.5), ("z", -3.0)])
+    assert compare([first, second]) == 0 and capsys.readouterr().out.count('  id "') == 1
+    assert compare([first, first]) == 0 and capsys.readouterr().out.endswith("no row differs\n")
+
+
 def test_the_numbers_as_json_and_both_side_by_side(tmp_path, capsys):
     first, second = tmp_path / "a", tmp_path / "b"
     for path, shift in ((first, 0.0), (second, 0.5)):

@@ -34,6 +34,28 @@ def test_hyphens_are_underscores_in_names_alone():
     assert parser().parse_args(["--", "--num-beams"]).file == "--num-beams"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [(["--text", ""], "p: --text is empty"), (["--text="], "p: --text is empty"), ([""], "p: an argument is empty")],
+)
+def test_what_is_empty_is_refused(capsys, arguments, told):
+    """As `--model "$MODEL"` is where that is not set, which must not mean another model."""
+    with pytest.raises(SystemExit, match="2"):
+        parser().parse_args(arguments)
+    assert capsys.readouterr().err == told + "\n"
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_tells_an_unknown_flag_in_one_line(capsys, command):
+    try:
+        status = quals([command, "--no-such-flag", "x"])
+    except SystemExit as end:
+        status = end.code
+    assert status == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and command in error
+
+
 def test_a_typo_is_one_line_that_names_the_nearest(capsys):
     with pytest.raises(SystemExit, match="2"):
         parser().parse_args(["--num-beam", "3"])
@@ -110,6 +132,13 @@ def command(_):
     print("ready", flush=True)
     if sys.argv[1] == "device":
         jax.device_get(jax.jit(long)(jnp.zeros(1000)))  # minutes, in one call of C++
+    if sys.argv[1] == "collection":
+        import gc
+        def callback(*_):
+            while True:
+                pass
+        gc.callbacks.append(callback)  # as XLA has one; an error in it is told, with a traceback, and forgotten
+        gc.collect()
     def swallow(x):
         try:
             while True:
@@ -123,27 +152,50 @@ sys.exit(as_process(command, [], name="p", goes_on=True))
 
 
 @pytest.mark.command
-@pytest.mark.parametrize("where", ["device", "callback"])
+@pytest.mark.parametrize("where", ["device", "callback", "collection"])
 def test_an_interrupt_ends_what_python_cannot(where):
     process = subprocess.Popen(
         [sys.executable, "-c", BUSY, where], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | {"JAX_PLATFORMS": "cpu"}, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     assert process.stdout.readline() == "ready\n"
-    time.sleep(0.5)
-    begun = time.monotonic()
+    time.sleep(0.5)  # by then it is where Python cannot be interrupted; were it not yet, the test would ask for less
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 130 and time.monotonic() - begun < 5  # 2 where the machine is quiet
+    _, error = process.communicate(timeout=600)
+    assert process.returncode == 130  # 1 s later on a quiet machine; the call itself takes longer than the limit
     assert error == "interrupted; the same command goes on from there\n"
 
 
-def test_a_platform_that_is_not_there_is_one_line():
+STARTING = """
+import builtins, os, signal, sys
+plain = builtins.__import__
+def interrupted(name, *arguments, **named):
+    if name == sys.argv[1]:
+        os.kill(os.getpid(), signal.SIGINT)
+    return plain(name, *arguments, **named)
+builtins.__import__ = interrupted
+sys.argv[1:] = [sys.argv[1], "--version"]
+import runpy
+runpy.run_path("score.py", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("module", ["quals_jax.commands", "quals_jax.commands.score_flags", "quals_jax.remote"])
+def test_an_interrupt_while_modules_are_imported_is_no_traceback(module):
+    done = subprocess.run(
+        [sys.executable, "-c", STARTING, module], cwd=ROOT, capture_output=True, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert done.returncode == 130 and done.stderr == "interrupted\n"
+
+
+@pytest.mark.parametrize("platform", ["nosuch", "rocm"])
+def test_a_platform_that_is_not_there_is_one_line(platform):
     flags = ["--document", "a document", "--summary", "a"]
     done = subprocess.run(
-        [sys.executable, "score.py", *flags], cwd=ROOT, env=os.environ | {"JAX_PLATFORMS": "nosuch"}, capture_output=True, text=True
+        [sys.executable, "score.py", *flags], cwd=ROOT, env=os.environ | {"JAX_PLATFORMS": platform}, capture_output=True, text=True
     )  # fmt: skip
-    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "JAX_PLATFORMS is 'nosuch'" in done.stderr
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and f"JAX_PLATFORMS is {platform!r}" in done.stderr
 
 
 def test_a_users_own_settings_of_jax_are_obeyed(command, one_device, tmp_path):

@@ -60,7 +60,7 @@ def row(document, summary="The roof leaks.", **fields):
 def test_texts_of_another_world_get_no_percentiles_and_no_marks(score):
     table, page, rows = score(row(NEWS), row(NEWS * 30))
     assert "note: the embedded model knows only Gazette" in table and "2 of 2 summaries are of another world" in table
-    assert "1 documents are longer than it reads" in table and "there are no percentiles and no marks" in table
+    assert "documents longer than it reads: 1" in table and "there are no percentiles and no marks" in table
     assert not any("percentile" in found for found in rows)
     assert "<mark" not in page and "above 50" not in page
     assert "These scores say nothing" in page and "2 of 2 summaries are of another world" in page

@@ -112,7 +112,7 @@ def test_transformers_reads_the_tokenizer(unbroken):
     assert theirs(text, add_special_tokens=False)["input_ids"] == ours.encode_pieces([text])[0]
 
 
-def wait_for(condition, process, seconds=120):
+def wait_for(condition, process, seconds=900):
     end = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None and time.monotonic() < end
@@ -148,7 +148,7 @@ def test_told_to_stop_it_saves_and_says_so(tokenizer, tmp_path):
     second = run(workdir, tokenizer, *changes)
     assert second.returncode == 2 and "another run is at work there" in second.stderr
     process.send_signal(signal.SIGTERM)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=600)
     assert process.returncode == 143
     steps = int(error.split("stopped after step ")[1].split(";")[0])
     assert (workdir / "checkpoints" / str(steps)).is_dir()
@@ -207,7 +207,7 @@ def together(tokenizer, tmp_path_factory):
         )
         for number in range(2)
     ]  # fmt: skip
-    assert [process.wait(timeout=300) for process in processes] == [0, 0]
+    assert [process.wait(timeout=900) for process in processes] == [0, 0]
     return workdir
 
 
@@ -240,7 +240,7 @@ def test_one_process_goes_on_from_where_two_were(unbroken, together, tokenizer, 
     assert compiled and sorted(path.name for path in cache.glob("jit_train_step-*")) == compiled
 
 
-def begin(number, workdir, tokenizer, address, *changes, seconds=60):
+def begin(number, workdir, tokenizer, address, *changes, seconds=600):
     """One of two processes that train."""
     return subprocess.Popen(
         command(workdir, tokenizer, f"--coordinator={address}", "--num_processes=2", f"--process_id={number}", *changes),
@@ -252,11 +252,9 @@ def begin(number, workdir, tokenizer, address, *changes, seconds=60):
 def test_who_is_left_alone_ends_soon_with_one_line_and_status_75(tokenizer, tmp_path):
     address, workdir = free_address(), tmp_path / "two"
     first, second = (begin(n, workdir, tokenizer, address, "--config.steps=1000000") for n in range(2))
-    end = time.monotonic() + 120
-    while not (workdir / "metrics.jsonl").exists() and time.monotonic() < end:
-        time.sleep(0.2)
+    wait_for((workdir / "metrics.jsonl").exists, first)
     second.kill()
-    _, error = first.communicate(timeout=60)
+    _, error = first.communicate(timeout=600)
     second.communicate()
     assert first.returncode == 75
     assert error == "train.py: another process is gone; the same command goes on from what is saved\n"
@@ -265,7 +263,7 @@ def test_who_is_left_alone_ends_soon_with_one_line_and_status_75(tokenizer, tmp_
 def test_a_coordinator_that_never_comes_is_waited_for_no_longer_than_said(tokenizer, tmp_path):
     address = free_address()
     alone = begin(1, tmp_path / "alone", tokenizer, address, seconds=2)
-    _, error = alone.communicate(timeout=60)
+    _, error = alone.communicate(timeout=600)
     assert alone.returncode == 75
     assert (
         error == f"train.py: the coordinator did not come to {address} within 2 seconds; the same command tries again\n"

@@ -284,3 +284,17 @@ def test_files_may_begin_with_a_byte_order_mark(tmp_path):
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     found = read(f"qags:{path}")
     assert found == expected and len(found.rows) == 2
+
+
+def test_a_line_that_holds_no_text_is_named(tmp_path):
+    """A lone surrogate by its field, another encoding by its line; a byte order mark is nothing."""
+    good = json.dumps({"id": "1", "doc": "a", "summary": "s", "label": 1, "edit_types": [], "split": "test"})
+    file = tmp_path / "edits.jsonl"
+    file.write_text(good + "\n\n" + good.replace('"s"', '"s\\ud800"') + "\n")
+    with pytest.raises(ValueError, match=r"edits.jsonl: line 3: field 'summary' holds a lone surrogate"):
+        read(f"summedits:{file}")
+    file.write_bytes(good.encode() + b"\n" + good.encode().replace(b'"s"', b'"\xe9"'))
+    with pytest.raises(ValueError, match=r"edits.jsonl, line 2: is not UTF-8"):
+        read(f"summedits:{file}")
+    file.write_bytes(b"\xef\xbb\xbf" + good.encode())
+    assert len(read(f"summedits:{file}").rows) == 1

@@ -17,7 +17,7 @@ def test_results_are_written_in_order_whichever_is_done_first():
 
     def work(block):
         if block.number == 0:
-            assert second_done.wait(30)  # the first block waits for the second: both are worked on at once
+            assert second_done.wait(600)  # the first block waits for the second: both are worked on at once
         elif block.number == 1:
             second_done.set()
         return block.number * 10
