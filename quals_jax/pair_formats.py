@@ -90,11 +90,11 @@ class PairCodec:
         """What the format demands of decoding."""
         format = self.format
         if format.separator is None:
-            return Rules()
+            return Rules(separator=((self.separator_id,),))
         opening = self.tokenizer.encode_pieces([format.opening])[0]
         free = {*opening, *self._separator()} if format.free else ()
         ends = self.tokenizer.ids_with(format.ends) if format.ends else ()
-        return Rules(tuple(opening), tuple(sorted({*ends} - {self.eos_id})), tuple(sorted(free)))
+        return Rules(tuple(opening), tuple(sorted({*ends} - {self.eos_id})), tuple(sorted(free)), self._spelled())
 
     @property
     def separator_id(self) -> int | None:
@@ -161,6 +161,17 @@ class PairCodec:
             [f"{format.opening} a", " a", f"{format.opening} a{format.separator} a"]
         )
         return whole[len(head) : len(whole) - len(tail)]
+
+    def _spelled(self) -> tuple[tuple[int, ...], ...]:
+        """The separator piece by piece. Its first character may be the last of a piece that begins before it ("?,")."""
+        first = self.format.separator[0]
+        (whole, tail), holding = (
+            self.tokenizer.encode_pieces([f"a{self.format.separator} a", " a"]),
+            self.tokenizer.ids_with(first),
+        )
+        place = next(place for place, id in enumerate(whole) if id in holding)
+        others = whole[place + 1 : len(whole) - len(tail)]
+        return (tuple(self.tokenizer.ids_with(first, last=True)), *((id,) for id in others))
 
     def _decode(self, ids: Sequence[int]) -> str:
         return self.tokenizer.decode(ids, special=True) if self.format.special else self.tokenizer.decode(ids)

@@ -98,7 +98,7 @@ def _sample(model, precision: Precision, mesh: Mesh, rows: int, shapes: Shapes):
     config = SamplingConfig(max_length=min(SamplingConfig().max_length, model.config.max_positions - 1))
     numbers = jax.ShapeDtypeStruct((rows,), jnp.int32)
     arrays = _ids(rows, shapes.train_source), jax.ShapeDtypeStruct((rows,), jnp.bool_), numbers
-    return _inference(row_programs.sample_rows, (config, None, shapes.samples, None), model, precision, mesh, arrays)
+    return _inference(row_programs.sample_rows, (config, None, shapes.samples), model, precision, mesh, arrays)
 
 
 def _train(loss_of: Callable, pairs: int) -> Callable:

@@ -46,16 +46,13 @@ class QAGen:
                 f"the tokenizer has {tokenizer.size} entries, the model {model.config.vocab_size}: they do not belong together"
             )
         self.codec = PairCodec(FORMATS[pair_format], tokenizer, eos_id=model.config.eos_token_id)
-        rules = self.codec.rules if pair_format != "connector" else None
+        search = search or SearchConfig()
+        rules = self.codec.rules if pair_format != "connector" or search.covering else None
         self.runner = Seq2Seq(model, precision=precision, batch_size=batch_size, devices=devices, rules=rules)
         self.config, self.dtype = model.config, self.runner.precision.name
-        self.tokenizer, self.search = tokenizer, search or SearchConfig()
+        self.tokenizer, self.search = tokenizer, search
         self.runner.require_room(self.search.max_length)
         self.unknown = unknown
-        if self.search.covering and self.codec.separator_id is None:
-            raise ValueError(
-                f"covering needs one token between question and answer; the pair format {pair_format} has none"
-            )
         self.kernels = model.kernels
         self.batch_size, self.name, self.fingerprint = batch_size, name, fingerprint
         self.revision, self.window_tokens = revision, window_tokens
@@ -131,7 +128,7 @@ class QAGen:
             texts = map(self.codec.as_read, summaries)
             pieces = self.tokenizer.encode_pieces, self.tokenizer.decode
             places = [answer_places(text, *pieces, unknown=self.unknown) for text in texts]
-            covering = {"places": places, "separator_id": self.codec.separator_id}
+            covering = {"places": places}
         results: list[list[QAPair]] = [[] for _ in sources]
         texts = [self.codec.as_read(summary).lower() for summary in summaries] if answered else [None] * len(sources)
         for row, hypotheses in self.runner.search(sources, self.search, **covering):

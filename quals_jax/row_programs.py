@@ -43,7 +43,6 @@ def search_rows(
         active=active,
         rules=rules,
         places=Places(*places) if places else None,
-        separator_id=rules.separator,
         choose=choose_in_kernel if model.kernels.choice else choose_by_scan,
         **decoding,
         **ids_of(model),
@@ -51,15 +50,15 @@ def search_rows(
 
 
 def sample_rows(
-    graph, config: SamplingConfig, forced: int | None, num_samples: int, separator: int | None, params,
+    graph, config: SamplingConfig, rules: Rules | None, num_samples: int, params,
     source_ids: Int[Array, "batch source"], active: Bool[Array, "batch"], numbers: Int[Array, "batch"], *places: Array,
 ) -> Samples:  # fmt: skip
-    """Samples of every text of a batch, which depend on its number. `places`: as for `search_rows`, with `separator`."""
+    """Samples of every text of a batch, which depend on its number. `places`: as for `search_rows`."""
     model, step, decoding = _decoder(graph, params, source_ids, beam=num_samples, length=config.max_length + 1)
     keys = sample_keys(0, numbers, num_samples)
     return top_k_sample(
-        step, keys=keys, config=config, active=active, forced_first_id=forced, places=Places(*places) if places else None,
-        separator_id=separator, **decoding, **ids_of(model),
+        step, keys=keys, config=config, active=active, rules=rules or NO_RULES, places=Places(*places) if places else None,
+        **decoding, **ids_of(model),
     )  # fmt: skip
 
 

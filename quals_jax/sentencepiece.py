@@ -92,9 +92,10 @@ class SentencePieceTokenizer:
         """The id of a piece or token, if there is one."""
         return self._pieces.token_to_id(content)
 
-    def ids_with(self, character: str) -> list[int]:
-        """The ids of all pieces that contain a character."""
-        return sorted(id for piece, id in self._pieces.get_vocab(with_added_tokens=True).items() if character in piece)
+    def ids_with(self, character: str, *, last: bool = False) -> list[int]:
+        """The ids of all pieces that contain a character, or have it last."""
+        pieces = self._pieces.get_vocab(with_added_tokens=True).items()
+        return sorted(id for piece, id in pieces if (piece.endswith(character) if last else character in piece))
 
     def encode_pieces(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of the texts alone: no prefix, no end of sentence, not cut.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 import jax
 import numpy as np
@@ -19,7 +18,7 @@ from jaxtyping import Float
 
 from quals_jax import parallel
 from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig
-from quals_jax.decoding.rules import NO_RULES, Rules
+from quals_jax.decoding.rules import Rules
 from quals_jax.decoding.sampling import Samples, SamplingConfig
 from quals_jax.places import stacked_places
 from quals_jax.precision import Precision
@@ -87,10 +86,9 @@ class Seq2Seq:
         sources: Sequence[Sequence[int]],
         config: SearchConfig,
         places: Sequence | None = None,
-        separator_id: int | None = None,
     ) -> Iterator[tuple[int, Hypotheses]]:
         """The hypotheses [beam, ...] of every source as (its place, hypotheses), in the order in which batches are done. With
-        `config.covering`, `places` are every source's (`places.answer_places`), and answers begin behind `separator_id`.
+        `config.covering`, `places` are every source's (`places.answer_places`), and answers begin behind the separator of `rules`.
 
         What a source's hypotheses are depends on it alone, not on what stands beside it.
 
@@ -98,10 +96,7 @@ class Seq2Seq:
             ValueError: if hypotheses may become longer than the model has positions for.
         """
         self.require_room(config.max_length)
-        rules = self.rules
-        if config.covering:
-            rules = replace(rules or NO_RULES, separator=separator_id)
-        program = self._program(search_rows, config, rules)
+        program = self._program(search_rows, config, self.rules)
 
         def run(rows: list[int], shape):
             ids, lengths = self._pad([sources[row] for row in rows], shape[0])
@@ -114,10 +109,9 @@ class Seq2Seq:
 
     def sample(
         self, sources: Sequence[Sequence[int]], config: SamplingConfig, num_samples: int, seed: int = 0, places: Sequence | None = None,
-        separator_id: int | None = None,
     ) -> Iterator[tuple[int, Samples]]:  # fmt: skip
         """Samples [sample, ...] of every source, as `search` gives hypotheses. The same source and seed give the same samples. With `places`
-        and `separator_id` their answers are of their texts, as in a search that covers them.
+        their answers are of their texts, as in a search that covers them.
 
         Raises:
             ValueError: if no samples are asked for, or longer ones than the model has positions for.
@@ -125,7 +119,7 @@ class Seq2Seq:
         if num_samples < 1:
             raise ValueError(f"num_samples is {num_samples}; it must be at least 1")
         self.require_room(config.max_length)
-        program = self._program(sample_rows, config, self.forced_first_id, num_samples, separator_id)
+        program = self._program(sample_rows, config, self.rules, num_samples)
 
         def run(rows: list[int], shape):
             ids, lengths = self._pad([sources[row] for row in rows], shape[0])

@@ -146,9 +146,10 @@ class Tokenizer:
     def _sources(self, texts: Sequence[str]) -> list[list[int]]:
         return self.encode_pieces([self.prefix + text for text in texts] if self.prefix else texts)
 
-    def ids_with(self, character: str) -> list[int]:
-        """The ids of all pieces that contain a character."""
-        return sorted(id for id, text in self._texts.items() if character.encode() in text)
+    def ids_with(self, character: str, *, last: bool = False) -> list[int]:
+        """The ids of all pieces that contain a character, or have it last."""
+        wanted, texts = character.encode(), self._texts.items()
+        return sorted(id for id, text in texts if (text.endswith(wanted) if last else wanted in text))
 
     def encode(self, text: str) -> list[int]:
         """The source ids of one text."""

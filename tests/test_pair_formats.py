@@ -61,7 +61,24 @@ def test_what_qag_demands_of_decoding(sep):
     assert pieces.decode(rules.prefix) == "question:"
     assert {":", ","} <= {*names} and "▁a" not in names and "</s>" not in names
     assert rules.ends and all("|" in pieces._pieces.id_to_token(id) for id in rules.ends)
-    assert codec(sep, "sep").rules == quals_jax.decoding.rules.Rules()
+    assert codec(sep, "sep").rules == quals_jax.decoding.rules.Rules(separator=((900,),))
+
+
+def test_the_separator_of_qag_is_found_piece_by_piece(sep):
+    """However the question ends: its last piece may hold the comma."""
+    rules, pieces = codec(sep, "qag").rules, SentencePieceTokenizer.from_pretrained(sep)
+    last = [pieces._pieces.id_to_token(id) for id in rules.separator[0]]
+    assert "," in last and all(piece.endswith(",") for piece in last)
+    assert [len(ids) for ids in rules.separator[1:]] == [1] * (len(rules.separator) - 1)
+    for question in ("Who won?", "a", "12", "señora)", "誰が"):
+        ids = pieces.encode_pieces([f"question: {question}, answer: Lima"])[0]
+        places = [
+            place + len(rules.separator)
+            for place in range(len(ids))
+            if len(own := ids[place : place + len(rules.separator)]) == len(rules.separator)
+            and all(id in wanted for id, wanted in zip(own, rules.separator, strict=True))
+        ]
+        assert len(places) == 1 and pieces.decode(ids[places[0] :]) == "Lima"
 
 
 def test_one_event_is_the_sum_and_changes_nothing_else():

@@ -38,6 +38,28 @@ def test_words_begin_behind_spaces_and_where_letters_do():
     assert [text[0] for text in ("$5 a-b"[place:] for place in word_starts("$5 a-b"))] == ["$", "5", "a", "-", "b"]
 
 
+def test_scripts_without_spaces_begin_and_end_words_at_pieces():
+    """Here pieces are pairs of characters, but for the last of an odd number."""
+
+    def in_pairs(texts):
+        return [
+            [ord(text[at]) * 2**21 + ord(text[at + 1 : at + 2] or "\0") for at in range(0, len(text), 2)]
+            for text in texts
+        ]
+
+    def text_of(ids):
+        return "".join(chr(id // 2**21) + (chr(id % 2**21) if id % 2**21 else "") for id in ids)
+
+    found = {
+        text_of(ids[: length + 1])
+        for ids, ends in answer_places("東京都で2人", in_pairs, text_of)
+        for length, end in enumerate(ends)
+        if end
+    }
+    # From every second character; from the digit and the last character too, which begin words by themselves.
+    assert found == {"東京", "東京都で", "東京都で2人", "都で", "都で2人", "2人", "人"}
+
+
 def test_unknown_is_a_place_of_its_own():
     assert spans("a b", unknown="unknown") == {"a", "b", "a b", "unknown"}
 

@@ -8,7 +8,7 @@ Axes: batch, beam (prompts of a row), prompt (tokens that are given), time (toke
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -139,5 +139,5 @@ def _likeliest_spelled(logits, answers: Answers, places: Places, at, max_length:
 def _followed(answers: Answers, places: Places, token, at) -> Answers:
     """The answers with one token more; an answer begins behind its prompt's last token, not behind a separator."""
     parents = jnp.broadcast_to(jnp.arange(token.shape[1]), token.shape)
-    found = follow(answers, places, parents, token, NOTHING)
-    return Answers(jnp.where(at == -1, 0, found.length), found.alive)
+    found = follow(answers, places, parents, token, ())
+    return replace(found, length=jnp.where(at == -1, 0, found.length))

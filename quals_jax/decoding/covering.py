@@ -1,7 +1,8 @@
 """Answers from the text by construction: after the separator a hypothesis goes on only with tokens that spell a span of the text.
 
 A beam carries how many tokens its answer has and at which places of the text it can stand; both move with the beams and shrink with every
-token. All shapes are static: places and tokens are padded.
+token. A separator may have several tokens (`Rules.separator`), so a beam carries the last of its own as well. All shapes are static:
+places and tokens are padded.
 
 Axes: batch, beam, place (where an answer may begin), time (tokens of an answer).
 """
@@ -29,18 +30,21 @@ class Places:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Answers:
-    """Of every beam: the length of its answer so far (NOTHING before the separator), and where it can stand."""
+    """Of every beam: the length of its answer so far (NOTHING before the separator), where it can stand, and the tokens before the next,
+    one fewer than a separator has."""
 
     length: Int[Array, "batch beam"]
     alive: Bool[Array, "batch beam place"]
+    recent: Int[Array, "batch beam before"]
 
 
-def no_answers(places: Places, beams: int) -> Answers:
+def no_answers(places: Places, beams: int, separator: tuple[tuple[int, ...], ...] = ()) -> Answers:
     """Before the first token."""
     alive = jnp.broadcast_to(
         (places.tokens[:, :, 0] != NOTHING)[:, None], (len(places.tokens), beams, places.tokens.shape[1])
     )
-    return Answers(jnp.zeros(alive.shape[:2], jnp.int32) + NOTHING, alive)
+    length = jnp.zeros(alive.shape[:2], jnp.int32) + NOTHING
+    return Answers(length, alive, jnp.repeat(length[..., None], max(len(separator) - 1, 0), axis=-1))
 
 
 def next_tokens(
@@ -79,15 +83,21 @@ def follow(
     places: Places,
     parents: Int[Array, "batch beam"],
     tokens: Int[Array, "batch beam"],
-    separator_id: int,
+    separator: tuple[tuple[int, ...], ...],
 ) -> Answers:
-    """The answers of the beams' continuations: each its parent's, and one token more."""
+    """The answers of the beams' continuations: each its parent's, and one token more. Without a separator none begins."""
     length = jnp.take_along_axis(answers.length, parents, axis=1)
     alive = jnp.take_along_axis(answers.alive, parents[..., None], axis=1)
     spelled = _at(places.tokens, jnp.clip(length, 0, places.tokens.shape[-1] - 1))
     inside = length >= 0
     alive = jnp.where(inside[..., None], alive & (spelled == tokens[..., None]), alive)
-    return Answers(jnp.where(inside, length + 1, jnp.where(tokens == separator_id, 0, NOTHING)), alive)
+    recent = jnp.take_along_axis(answers.recent, parents[..., None], axis=1)
+    latest = jnp.concatenate([recent, tokens[..., None]], axis=-1)
+    begins = jnp.full(tokens.shape, bool(separator))
+    for place, ids in enumerate(separator):
+        begins &= jnp.isin(latest[..., place], jnp.asarray(ids))
+    length = jnp.where(inside, length + 1, jnp.where(begins, 0, NOTHING))
+    return Answers(length, alive, latest[..., latest.shape[-1] - recent.shape[-1] :])
 
 
 def _at(values: Array, index: Int[Array, "batch beam"]) -> Array:

@@ -84,7 +84,6 @@ def diverse_beam_search(
     rules: Rules = NO_RULES,
     grow: Grow | None = None,
     places: Places | None = None,
-    separator_id: int | None = None,
     choose: Choose = choose_by_scan,
 ) -> Hypotheses:
     """All `num_beams` finished hypotheses of every row, best first; ties in order of finishing.
@@ -96,10 +95,11 @@ def diverse_beam_search(
             table `ancestors`, which then moves alone. It holds `max_length` + 1
             tokens, or with `grow` those of the first of `cache_stages`.
         active: rows to search; others (padding of the batch) are done from the start.
-        rules: what hypotheses begin with (hub summarizers force `<s>`), what else ends them, and what may repeat freely.
+        rules: what hypotheses begin with (hub summarizers force `<s>`), what else ends them, what may repeat freely, and what answers
+            begin behind.
         grow: from a cache and a number of tokens to the same cache with room for so many.
-        places, separator_id: where answers may stand, which begin behind the first separator; a row then has fewer hypotheses where no
-            more can be (of length 0, with scores of -inf).
+        places: where answers may stand, which begin behind the first separator; a row then has fewer hypotheses where no more can be (of
+            length 0, with scores of -inf).
         choose: how the groups choose (`kernels/group_choice.py`): the same to the last bit.
     """
     time = config.max_length + 1
@@ -115,7 +115,7 @@ def diverse_beam_search(
             as_one_event(logits, rules.ends, eos_id), state.live.tokens, state.live.totals, state.step, config,
             start_id=start_id, eos_id=eos_id, pad_id=pad_id, rules=rules, answers=state.answers, places=places, choose=choose,
         )  # fmt: skip
-        return _proceed(state, candidates, cache, config, eos_id, places, separator_id)
+        return _proceed(state, candidates, cache, config, eos_id, places, rules.separator)
 
     # Everything starts from `active`, so that under shard_map all of the state varies over devices as it does.
     zeros = jnp.zeros((batch, config.num_beams), jnp.float64 if jax.config.jax_enable_x64 else jnp.float32)
@@ -135,14 +135,14 @@ def diverse_beam_search(
         num_finished=slots[:, 0],
         active=active,
         cache=cache,
-        answers=None if places is None else no_answers(places, config.num_beams),
+        answers=None if places is None else no_answers(places, config.num_beams, rules.separator),
     )
     state = in_stages(more, advance, state, time, grow)
     return _best_first(state, config)
 
 
 def _proceed(
-    state: _State, candidates: Candidates, cache, config: SearchConfig, eos_id: int, places: Places | None, separator_id: int | None
+    state: _State, candidates: Candidates, cache, config: SearchConfig, eos_id: int, places: Places | None, separator: tuple
 ) -> _State:  # fmt: skip
     """Finishes what ends among the first `num_beams` candidates, and moves the beams to the first that do not end."""
     beams = config.num_beams
@@ -171,7 +171,7 @@ def _proceed(
     answers = None
     if places is not None:
         answers = follow(
-            state.answers, places, parents, jnp.take_along_axis(candidates.tokens, kept, axis=1), separator_id
+            state.answers, places, parents, jnp.take_along_axis(candidates.tokens, kept, axis=1), separator
         )
         active &= jnp.any(live.totals > -jnp.inf, axis=1)
     return _State(

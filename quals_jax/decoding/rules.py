@@ -12,13 +12,13 @@ from jaxtyping import Array, Float
 @dataclass(frozen=True)
 class Rules:
     """prefix: ids that every hypothesis begins with, at no cost. ends: ids that end a hypothesis as the end of sentence does: one event
-    with it. free: ids that carry no penalty of diversity, however many groups choose them. separator: the id behind which an answer
-    begins, in a search that covers its text."""
+    with it. free: ids that carry no penalty of diversity, however many groups choose them. separator: what an answer begins behind, in a
+    search that covers its text, token by token: the ids of which each may be any."""
 
     prefix: tuple[int, ...] = ()
     ends: tuple[int, ...] = ()
     free: tuple[int, ...] = ()
-    separator: int | None = None
+    separator: tuple[tuple[int, ...], ...] = ()
 
 
 NO_RULES = Rules()

@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from quals_jax.decoding.covering import Answers, Places, follow, no_answers, spelling
 from quals_jax.decoding.diverse_beam import Hypotheses, SearchConfig, StepFunction
+from quals_jax.decoding.rules import NO_RULES, Rules, as_one_event
 from quals_jax.decoding.stages import Grow, in_stages
 from quals_jax.decoding.top_k import top_k
 
@@ -86,10 +87,9 @@ def top_k_sample(
     start_id: int = 2,
     eos_id: int = 2,
     pad_id: int = 1,
-    forced_first_id: int | None = None,
+    rules: Rules = NO_RULES,
     grow: Grow | None = None,
     places: Places | None = None,
-    separator_id: int | None = None,
 ) -> Samples:
     """One sample per key, drawn from the `k` most likely tokens of each step in proportion to their probabilities.
 
@@ -97,11 +97,11 @@ def top_k_sample(
         step_function: from the last tokens [batch, sample] and the cache to logits [batch, sample, vocab] and the new cache.
         keys: one per sample (`sample_keys`); step t of a sample uses its key folded with t.
         active: rows to sample; others (padding of the batch) are done from the start.
-        forced_first_id: a token that every sample must begin with (hub summarizers force `<s>`).
+        rules: what every sample must begin with (hub summarizers force `<s>`), what else ends it, and what answers begin behind.
         grow: from a cache and a number of tokens to the same cache with room for so many; `cache` then holds those of the first of
             `cache_stages`.
-        places, separator_id: where answers may stand, which begin behind the first separator; a sample that cannot go on there, or is cut
-            at `max_length` before its answer may end, has length 0.
+        places: where answers may stand, which begin behind the first separator; a sample that cannot go on there, or is cut at
+            `max_length` before its answer may end, has length 0.
     """
 
     def more(state: _State) -> Bool[Array, ""]:
@@ -111,12 +111,12 @@ def top_k_sample(
         step, samples, running = state.step, state.samples, state.running
         last = jax.lax.dynamic_index_in_dim(samples.tokens, jnp.maximum(step - 1, 0), axis=2, keepdims=False)
         logits, cache = step_function(jnp.where(step == 0, start_id, last), state.cache)
-        logits = jnp.where(jnp.isnan(logits), -jnp.inf, logits)
+        logits = as_one_event(jnp.where(jnp.isnan(logits), -jnp.inf, logits), rules.ends, eos_id)
         possible = logits if places is None else spelling(logits, state.answers, places, eos_id)
         drawn = _draw(possible, _fold_in_each(keys, step), step, config, eos_id, pad_id)
         token = jnp.where(step >= config.max_length, eos_id, drawn)
-        if forced_first_id is not None:
-            token = jnp.where(step == 0, forced_first_id, token)
+        for place, forced in enumerate(rules.prefix):
+            token = jnp.where(step == place, forced, token)
         logprob = _logprob(logits, token).astype(samples.logprobs.dtype)
         answers = None
         if places is not None:
@@ -124,7 +124,7 @@ def top_k_sample(
             lost |= (token == eos_id) & (step < config.min_length)
             token, running = jnp.where(lost, eos_id, token), running & ~lost
             itself = jnp.broadcast_to(jnp.arange(token.shape[1], dtype=jnp.int32), token.shape)
-            answers = follow(state.answers, places, itself, token, separator_id)
+            answers = follow(state.answers, places, itself, token, rules.separator)
             samples = replace(samples, lengths=jnp.where(lost & state.running, 0, samples.lengths))
         here = (jnp.arange(samples.tokens.shape[-1]) == step) & running[..., None]
         samples = Samples(
@@ -133,7 +133,7 @@ def top_k_sample(
             logprobs=jnp.where(here, logprob[..., None], samples.logprobs),
         )
         # A forced first token that is the end of sentence begins the sample and does not end it.
-        ended = (token == eos_id) if forced_first_id is None else (token == eos_id) & (step > 0)
+        ended = (token == eos_id) & (step >= len(rules.prefix))
         return _State(step + 1, samples, running & ~ended, cache, answers)
 
     # Everything starts from the keys and `active`, so that under shard_map all of the state varies over devices as they do.
@@ -142,7 +142,7 @@ def top_k_sample(
     zeros = jnp.where(running, 0, 0)
     tokens = jnp.broadcast_to(zeros[..., None] + pad_id, (*zeros.shape, config.max_length + 1))
     logprobs = jnp.zeros_like(tokens, jnp.float64 if jax.config.jax_enable_x64 else jnp.float32)
-    answers = None if places is None else no_answers(places, tokens.shape[1])
+    answers = None if places is None else no_answers(places, tokens.shape[1], rules.separator)
     state = _State(jnp.zeros((), jnp.int32), Samples(tokens, zeros, logprobs), running, cache, answers)
     return in_stages(more, advance, state, config.max_length + 1, grow).samples
 

@@ -1,6 +1,8 @@
 """The covering search, and samples that spell their text, against slow ones, which ask of every token of the vocabulary whether it may
 come next."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,7 @@ from brute_force import brute_force
 
 from quals_jax.decoding.covering import NOTHING, Places
 from quals_jax.decoding.diverse_beam import SearchConfig, diverse_beam_search
-from quals_jax.decoding.rules import Rules
+from quals_jax.decoding.rules import Rules, as_one_event
 from quals_jax.decoding.sampling import Samples, SamplingConfig, as_hypotheses, sample_keys, top_k_sample
 
 EOS, PAD, SEPARATOR, VOCAB, STEPS = 2, 1, 3, 40, 9
@@ -23,12 +25,22 @@ ROWS = [
 ]
 
 
-def allowed(tokens):
+ONE = Rules(separator=((SEPARATOR,),))
+# As of a format of text: an opening, ends beside the end of sentence, a separator of three tokens of which the first may be several.
+SPELLED = Rules(prefix=(30, 31), ends=(35, 36), free=(3, 4, 5, 30, 31), separator=((SEPARATOR, 6), (4,), (5,)))
+
+
+def allowed(tokens, rules=ONE):
     """Which tokens may follow, by the words of the issue."""
-    mask = np.ones(VOCAB, bool)
-    if SEPARATOR not in tokens:
+    mask, length = np.ones(VOCAB, bool), len(rules.separator)
+    begins = [
+        end
+        for end in range(length, len(tokens) + 1)
+        if all(id in ids for id, ids in zip(tokens[end - length : end], rules.separator, strict=True))
+    ]
+    if not begins:
         return mask
-    answer = tokens[tokens.index(SEPARATOR) + 1 :]
+    answer = tokens[begins[0] :]
     mask[:] = False
     for spelled, ends in ROWS:
         if spelled[: len(answer)] == answer:
@@ -40,21 +52,30 @@ def allowed(tokens):
 
 
 @pytest.mark.parametrize(
-    "config",
+    ("config", "rules"),
     [
-        SearchConfig(6, 6, 0.5, min_length=1, max_length=8, covering=True),
-        SearchConfig(6, 3, 0.7, min_length=3, max_length=7, covering=True),
-        SearchConfig(4, 1, 0.5, min_length=0, max_length=6, covering=True),
+        (SearchConfig(6, 6, 0.5, min_length=1, max_length=8, covering=True), ONE),
+        (SearchConfig(6, 3, 0.7, min_length=3, max_length=7, covering=True), ONE),
+        (SearchConfig(4, 1, 0.5, min_length=0, max_length=6, covering=True), ONE),
+        (SearchConfig(6, 6, 0.5, min_length=6, max_length=12, covering=True), SPELLED),
     ],
-    ids=["groups of one", "groups of two", "one group"],
+    ids=["groups of one", "groups of two", "one group", "spelled separator"],
 )
-def test_equal_to_the_slow_search(config):
+def test_equal_to_the_slow_search(config, rules):
     rows, most = 5, max(len(spelled) for spelled, _ in ROWS)
     tables = np.random.default_rng(7).normal(size=(rows, STEPS, VOCAB, VOCAB)).astype(np.float32) * 2
     tables[..., SEPARATOR] += 6
     tables[..., EOS] -= 4
     tables[..., 10:14] += 2
+    if rules is SPELLED:
+        tables[..., 6] += 3
+        tables[..., [SEPARATOR, 6], 4] += 12
+        tables[..., 4, 5] += 12
+        tables[..., 5, SEPARATOR] -= 6
     logprobs = np.array(jax.nn.log_softmax(tables, axis=-1))
+    ends_of = [EOS, *rules.ends]
+    logprobs[..., EOS] = np.logaddexp.reduce(logprobs[..., ends_of], axis=-1)
+    logprobs[..., list(rules.ends)] = -np.inf
     spelled = np.array([own + [NOTHING] * (most - len(own)) for own, _ in ROWS], np.int32)
     ends = np.array([own + [False] * (most - len(own)) for _, own in ROWS])
     places = Places(
@@ -68,8 +89,7 @@ def test_equal_to_the_slow_search(config):
             return tables[at, jnp.minimum(cache["step"], STEPS - 1), tokens], {"step": cache["step"] + 1}
 
         return diverse_beam_search(
-            step, {"step": jnp.zeros((), jnp.int32)}, batch=rows, config=config, places=places, separator_id=SEPARATOR,
-            rules=Rules(separator=SEPARATOR),
+            step, {"step": jnp.zeros((), jnp.int32)}, batch=rows, config=config, places=places, rules=rules,
         )  # fmt: skip
 
     found = jax.device_get(search(tables))
@@ -79,21 +99,37 @@ def test_equal_to_the_slow_search(config):
         def logprobs_of(tokens, row=row):
             return logprobs[row, min(len(tokens), STEPS - 1), tokens[-1] if tokens else EOS]
 
-        expected = brute_force(logprobs_of, config, eos=EOS, pad=PAD, allowed_of=allowed)
+        expected = brute_force(
+            logprobs_of,
+            config,
+            eos=EOS,
+            pad=PAD,
+            prefix=rules.prefix,
+            free=rules.free,
+            allowed_of=partial(allowed, rules=rules),
+        )
         own = [found.tokens[row, beam, :length].tolist() for beam, length in enumerate(found.lengths[row]) if length]
         assert own == [tokens for tokens, _, _ in expected]
         np.testing.assert_allclose(found.scores[row, : len(own)], [score for _, score, _ in expected], atol=1e-4)
-        answers += sum(SEPARATOR in tokens for tokens in own)
+        answers += sum(not allowed(tokens[:-1], rules).all() for tokens in own)
     assert answers > rows * config.num_beams / 2  # or nothing was constrained
 
 
-@pytest.mark.parametrize(("min_length", "steps"), [(0, 4), (5, 7)])
-def test_samples_equal_slow_ones(min_length, steps):
+@pytest.mark.parametrize(
+    ("min_length", "steps", "rules"),
+    [(0, 4, ONE), (5, 7, ONE), (6, 9, SPELLED)],
+    ids=["short", "long", "spelled separator"],
+)
+def test_samples_equal_slow_ones(min_length, steps, rules):
     """Token by token with the same noise. Lost are samples that may neither go on nor end, and those cut within an answer."""
     rows, count, most = 3, 40, max(len(spelled) for spelled, _ in ROWS)
     table = np.random.default_rng(3).normal(size=(VOCAB, VOCAB)).astype(np.float32)
     table[:, SEPARATOR] += 4
     table[:, EOS] -= 1
+    if rules is SPELLED:
+        table[[SEPARATOR, 6], 4] += 9
+        table[4, 5] += 9
+        table[:, 35:37] -= 2
     spelled = np.array([own + [NOTHING] * (most - len(own)) for own, _ in ROWS], np.int32)
     ends = np.array([own + [False] * (most - len(own)) for _, own in ROWS])
     places = Places(*(jnp.broadcast_to(array, (rows, *array.shape)) for array in map(jnp.asarray, (spelled, ends))))
@@ -103,7 +139,7 @@ def test_samples_equal_slow_ones(min_length, steps):
     @jax.jit
     def sample(keys):
         return top_k_sample(
-            lambda tokens, cache: (jnp.asarray(table)[tokens], cache), (), keys, config=config, places=places, separator_id=SEPARATOR
+            lambda tokens, cache: (jnp.asarray(table)[tokens], cache), (), keys, config=config, places=places, rules=rules
         )  # fmt: skip
 
     @jax.jit
@@ -111,26 +147,34 @@ def test_samples_equal_slow_ones(min_length, steps):
         return jax.random.categorical(jax.random.fold_in(key, step), logits / 0.8)
 
     found, lost, answers = jax.device_get(sample(keys)), 0, 0
-    logprobs = table - np.log(np.exp(table.astype(np.float64)).sum(axis=1, keepdims=True))
+    wide = table.astype(np.float64)
+    logprobs = wide - np.log(np.exp(wide).sum(axis=1, keepdims=True))
+    of_one_event = np.logaddexp.reduce(logprobs[:, [EOS, *rules.ends]], axis=1)
+    logprobs[:, EOS] = of_one_event
+    logprobs[:, list(rules.ends)] = -np.inf
     for row in range(rows):
         for number in range(count):
             tokens = []
             while tokens[-1:] != [EOS]:
-                step, mask = len(tokens), allowed(tokens)
+                step, mask = len(tokens), allowed(tokens, rules)
+                if step < len(rules.prefix):
+                    tokens.append(rules.prefix[step])
+                    continue
                 mask[PAD], mask[EOS] = False, mask[EOS] and step >= min_length
                 if step == steps:
                     mask[:] = mask & (np.arange(VOCAB) == EOS)
                 if not mask.any():
                     tokens = None
                     break
-                logits = np.where(mask, table[tokens[-1] if tokens else EOS], -np.inf)
+                own = as_one_event(jnp.asarray(table[tokens[-1] if tokens else EOS]), rules.ends, EOS)
+                logits = np.where(mask, own, -np.inf)
                 tokens.append(EOS if step == steps else int(draw(keys[row, number], step, logits)))
             length = int(found.lengths[row, number])
             if tokens is None:
                 lost += 1
                 assert length == 0
                 continue
-            answers += SEPARATOR in tokens
+            answers += not allowed(tokens[:-1], rules).all()
             assert found.tokens[row, number, :length].tolist() == tokens
             np.testing.assert_allclose(
                 found.logprobs[row, number, :length], logprobs[[EOS, *tokens[:-1]], tokens], atol=1e-4

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from quals_jax.decoding.rules import Rules
 from quals_jax.decoding.sampling import SamplingConfig, sample_keys, top_k_sample
 
 EOS, PAD, VOCAB = 2, 1, 12
@@ -78,7 +79,7 @@ def test_devices_change_nothing():
 def test_a_forced_first_token_begins_every_sample_even_if_it_is_the_end():
     config = SamplingConfig(k=5, min_length=2, max_length=6)
     for forced in (0, EOS):
-        samples = run(sample_keys(1, np.arange(4), 2), config, forced_first_id=forced)
+        samples = run(sample_keys(1, np.arange(4), 2), config, rules=Rules(prefix=(forced,)))
         assert np.all(samples.tokens[..., 0] == forced) and samples.lengths.min() > 1
 
 
