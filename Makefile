@@ -9,7 +9,7 @@ TEST := $(VENV)/.test
 RAY := $(VENV)/.ray
 REQUIREMENTS := pyproject.toml constraints.txt
 
-.PHONY: english tpu setup score test test-newest train bench soak lint test-ray clean
+.PHONY: english gpu tpu setup score test test-newest train bench soak lint test-ray clean
 
 setup: $(SETUP)
 
@@ -53,6 +53,11 @@ tpu: $(TRAIN)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,tpu]'
 	$(BIN)/python benchmarks/tpu.py --models embedded $(if $(ALL),large)
 	$(if $(ALL),$(BIN)/python benchmarks/tpu.py --models large --topology v5e:4x4 --programs train_mle train_conseq --shard_params)
+
+# Goldens, kernels and benchmarks on the NVIDIA GPU of this machine; PEER: an environment with torch and transformers 4.56.2.
+gpu: $(TEST)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,data,test,cuda12]'
+	$(BIN)/python benchmarks/gpu.py $(if $(PEER),--peer_python $(PEER)/bin/python)
 
 # A QAGen for real English from nothing, and what it is worth: for one GPU, about 15 minutes and the measurements (docs/english.md).
 # DATA: where the data sets lie; SMALL=1: a tiny one, on a CPU.

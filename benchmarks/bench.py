@@ -37,6 +37,9 @@ def main():
     )
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--dtype", choices=("float32", "tf32", "bfloat16"), default="float32")
+    parser.add_argument(
+        "--kernels", default="none", help="kernels of ours for the random shapes, as score.py takes them (none)"
+    )
     parser.add_argument("--peer_python", help="of an environment with torch and transformers==4.56.2")
     parser.add_argument("--output", type=Path, default=Path("out/bench.json"))
     parser.add_argument("--profile", type=Path, help="folder for a profile of each model's run (XProf, Perfetto)")
@@ -56,7 +59,7 @@ def main():
             print(f"{name}: left out, {why}")
             continue
         command = [sys.executable, __file__, "--work", name, "--dtype", options.dtype]
-        command += ["--summaries", str(options.summaries), "--runs", str(options.runs)]
+        command += ["--summaries", str(options.summaries), "--runs", str(options.runs), "--kernels", options.kernels]
         command += ["--profile", str(options.profile / name)] if options.profile else []
         found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
         if not results["models"]:
@@ -133,11 +136,17 @@ def work(options):
 
 def random_weights(options) -> dict:
     """Decoding and scoring of a batch of ids."""
+    import jax
+
+    from quals_jax.kernels import Kernels
     from quals_jax.pairs import QAPair
 
     shape, count = SHAPES[options.work], options.summaries
     vocabulary = shape.vocabulary, shape.end
-    qagen = random_qagen(random_model(shape, options.dtype), batch_size=count)
+    model = random_model(shape, options.dtype)
+    model.kernels = Kernels.of(options.kernels)
+    model.kernels.require(model, jax.default_backend())
+    qagen = random_qagen(model, batch_size=count)
     summaries, documents = (random_ids(count, n, seed, *vocabulary) for seed, n in enumerate((SUMMARY, DOCUMENT)))
     pairs = [QAPair("", None, ids) for ids in random_ids(PAIRS, PAIR, 2, *vocabulary)]
     beams, sizes = qagen.search.num_beams, (shape.width, shape.layers)
@@ -270,21 +279,30 @@ def together(stages: dict, operations: float) -> dict:
     return {"seconds": seconds, "summaries/s": 1 / seconds, "compile s": compiling, "flops": operations}
 
 
-def matmul_flops(dtype: str) -> float:
-    """Operations a second of a product of two matrices of 4096 (CPU: 2048), the best of five."""
+def matmul_flops(dtype: str, size: int | None = None, products: int | None = None) -> float:
+    """Operations a second of products of two matrices of 8,192 (CPU: 2,048), one after the other in one program, as this dtype computes
+    them; the best of five. A single product, timed, hides behind its own start and flatters what is compared with it."""
     import jax
-    import jax.numpy as jnp
 
-    size = 2048 if jax.default_backend() == "cpu" else 4096
-    matrix = jnp.ones((size, size), dtype)
-    product = jax.jit(lambda a: a @ a)
-    product(matrix).block_until_ready()
+    from quals_jax.precision import Precision
+
+    precision = Precision.of(dtype)
+    usual = (2048, 4) if jax.default_backend() == "cpu" else (8192, 16)
+    size, products = size or usual[0], products or usual[1]
+    matrix = (jax.random.normal(jax.random.key(0), (size, size)) / size**0.5).astype(precision.compute)
+
+    @jax.jit
+    @precision.scoped
+    def chain(matrix):
+        return jax.lax.fori_loop(0, products, lambda _, product: product @ matrix, matrix)
+
+    chain(matrix).block_until_ready()
     best = float("inf")
     for _ in range(5):
         started = time.perf_counter()
-        product(matrix).block_until_ready()
+        chain(matrix).block_until_ready()
         best = min(best, time.perf_counter() - started)
-    return 2 * size**3 / best
+    return products * 2 * size**3 / best
 
 
 def peak_megabytes() -> float:

@@ -41,8 +41,8 @@ def attend_in_kernel(
     ancestors: Int[Array, "batch beam time"],
     length: Int[Array, ""],
 ) -> Float[Array, "batch beam head dim"]:
-    """`attend_by_gather` as one kernel, a program for every beam and head, which stops at the filled length. No product is a matrix product
-    here: sums of products in float32, as exact as they come.
+    """`attend_by_gather` as one kernel, a program for every beam and head, which stops at the filled length; beyond what 32 bits count, that
+    itself. No product is a matrix product here: sums of products in float32, as exact as they come.
 
     Raises:
         ValueError: if heads have a size that is no power of two, which Triton does not take.
@@ -50,6 +50,9 @@ def attend_in_kernel(
     batch, beams, heads, dim = query.shape
     if dim & (dim - 1):
         raise ValueError(f"the kernel `cache` takes heads whose size is a power of two; this model's have {dim}")
+
+    if keys.size >= 2**31:
+        return attend_by_gather(query, keys, values, ancestors, length)
 
     def call(*arrays, **how):
         one = pl.BlockSpec((None, None, None, dim), lambda row, beam, head: (row, beam, head, 0))

@@ -1,7 +1,8 @@
 """The dependent part of diverse beam search: group after group chooses, and pays for what earlier groups chose.
 
-Two ways that give the same to the last bit. The plain one is a scan of as many steps as there are groups, each several small kernels whose
-start costs more than their work. In the kernel a row's short lists are read once, and its groups follow each other inside.
+Two ways that give the same to the last bit (where a strength times a count is exact, as of the usual 0.5). The plain one is a scan of as many
+steps as there are groups, each several small kernels whose start costs more than their work. In the kernel a row's short lists are read once,
+and its groups follow each other inside.
 """
 
 from __future__ import annotations
