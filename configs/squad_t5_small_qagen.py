@@ -5,7 +5,8 @@
     python score.py --model out/qagen-t5-small/model --input pairs.jsonl
 
 All questions of a paragraph share one encoding of it. Never run at this size by us: the dry run says what memory and how many steps it wants
-on the machine at hand. For another T5 or mT5, --config.model.initial=...; for MQAG's format, --config.model.pair_format=sep (the tokenizer
+on the machine at hand (1,200 steps, 24 GB; docs/training.md). For
+another T5 or mT5, --config.model.initial=...; for MQAG's format, --config.model.pair_format=sep (the tokenizer
 then needs a sep_token).
 
 Data: data/squad/train-v1.1.json and data/squad/dev-v1.1.json.
