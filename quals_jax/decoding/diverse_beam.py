@@ -216,10 +216,19 @@ def _best_first(state: _State, config: SearchConfig) -> Hypotheses:
 
 
 def _moved(cache, parents: Int[Array, "batch beam"]):
-    """The cache of the chosen beams."""
+    """The cache of the chosen beams. On a CPU nothing is moved where every beam goes on in its place, as all do until one ends that has
+    a group of its own; whether a condition pays on other devices nobody has measured."""
     if (ancestors := getattr(cache, "ancestors", None)) is not None:
         return dataclasses.replace(cache, ancestors=_gather(ancestors, parents))
-    return jax.tree.map(lambda leaf: _gather(leaf, parents) if leaf.ndim >= 2 else leaf, cache)
+
+    def move(cache):
+        return jax.tree.map(lambda leaf: _gather(leaf, parents) if leaf.ndim >= 2 else leaf, cache)
+
+    def move_where_needed(cache):
+        moved = jnp.any(parents != jnp.arange(parents.shape[1]))
+        return jax.lax.cond(moved, move, lambda cache: cache, cache)
+
+    return jax.lax.platform_dependent(cache, cpu=move_where_needed, default=move)
 
 
 def _gather(

@@ -66,7 +66,9 @@ def test_memory_is_flat_over_twenty_thousand_rows(model, environment, tmp_path):
     if not Path("/proc/self/status").exists():
         pytest.skip("there is no /proc here")
     output = tmp_path / "scores.jsonl"
-    process = start(model, write_rows(tmp_path / "rows.jsonl", 20_000), output, environment, "--batch_size", 64)
+    process = start(
+        model, write_rows(tmp_path / "rows.jsonl", 20_000), output, environment, "--batch_size", 64, "--block_rows", 256
+    )
     early, peak = None, None
     while process.poll() is None:
         peak = peak_kilobytes(process) or peak
