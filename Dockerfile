@@ -5,6 +5,7 @@ ARG EXTRA=""
 WORKDIR /opt/quals
 COPY pyproject.toml setup.py MANIFEST.in README.md LICENSE ./
 COPY configs configs
+COPY examples/news.jsonl examples/
 COPY quals_jax quals_jax
 RUN pip install --no-cache-dir ".${EXTRA:+[$EXTRA]}"
 WORKDIR /data

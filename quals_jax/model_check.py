@@ -3,9 +3,13 @@ how far apart true and false come out."""
 
 from __future__ import annotations
 
+import resource
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import jax
 
 from quals_jax.pairs import QAPair
 from quals_jax.quals import Quals
@@ -17,7 +21,8 @@ LEAST_SPLIT = 0.1  # share of hypotheses; below it a model hardly writes pairs a
 class ModelCheck:
     """split, kept: shares of the hypotheses that are a question with an answer, and whose answer is in the summary. unscored: texts of
     which a summary has no score. true, false: mean QUALS of the others. right: the share of texts whose true summary scores higher.
-    examples: (summary, kept pairs). rate: summaries a second, compilation apart."""
+    examples: (summary, kept pairs). rate: summaries a second, compilation apart. memory: the most gigabytes that were in use, of devices
+    that say so, else of this process."""
 
     split: float
     kept: float
@@ -27,6 +32,7 @@ class ModelCheck:
     right: float | None
     examples: tuple[tuple[str, tuple[QAPair, ...]], ...]
     rate: float
+    memory: float
 
 
 def check_model(quals: Quals, documents: Sequence[str], true: Sequence[str], false: Sequence[str]) -> ModelCheck:
@@ -61,4 +67,13 @@ def check_model(quals: Quals, documents: Sequence[str], true: Sequence[str], fal
         right=sum(one > two for one, two in both) / len(both) if both else None,
         examples=tuple((result.summary, tuple(result.pairs[:3])) for result in results[:3]),
         rate=rate,
+        memory=peak_memory() / 1e9,
     )
+
+
+def peak_memory() -> int:
+    """The most bytes that were in use on a device that says so, else by this process."""
+    stats = [device.memory_stats() or {} for device in jax.local_devices() if device.platform != "cpu"]
+    used = max((own.get("peak_bytes_in_use", 0) for own in stats), default=0)
+    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
+    return used or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

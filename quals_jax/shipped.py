@@ -9,6 +9,15 @@ PACKAGE = Path(__file__).parent
 ASSETS = PACKAGE / "assets"
 # In the repository the configurations stand beside the package; setup.py puts them into it.
 CONFIGS = (PACKAGE / "configs", PACKAGE.parent / "configs")
+# And so do the texts of `check`.
+NEWS = next(
+    (
+        path
+        for path in (PACKAGE / "examples" / "news.jsonl", PACKAGE.parent / "examples" / "news.jsonl")
+        if path.exists()
+    ),
+    None,
+)
 
 
 def shipped(path: str | Path) -> Path:

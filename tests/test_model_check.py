@@ -1,5 +1,6 @@
 """What `check` counts, on a model whose pairs are given; and the command on the embedded one, which knows nothing of news."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -32,6 +33,8 @@ def test_shares_means_and_order():
     assert found.split == pytest.approx(12 / 16)
     assert found.kept == pytest.approx((1 + 4 + 1) / 16)  # man once, a always, man. once
     assert (found.true, found.false, found.right, found.unscored) == (-0.25, -2.0, 1.0, 1)
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * 4096 if Path("/proc/self/statm").exists() else 0
+    assert 0.5 * resident / 1e9 <= found.memory < 200  # at least about what is held now
     with pytest.raises(ValueError, match="2 documents, 2 true and 1 false"):
         check_model(quals(["man"]), DOCUMENTS, TRUE, FALSE[:1])
 
@@ -53,6 +56,9 @@ def test_the_command_and_its_texts(monkeypatch, capsys, tmp_path):
         assert command.main([str(EMBEDDED), "--num_beams", "6"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("texts          10, each with a true and a false summary") and "groups:6" in said
+    assert " GB at most" in said
+    with pytest.raises(UserError, match="is no hub id, of which --revision v1 could be one"):
+        command.main([str(EMBEDDED), "--revision", "v1"])
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"document": "a", "summaries": ["b"]}\n')
     with pytest.raises(UserError, match="row 0 has 1 summaries"):

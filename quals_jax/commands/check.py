@@ -3,8 +3,9 @@
     python -m quals_jax check lmqg/t5-small-squad-qag
     python -m quals_jax check out/qagen/model --references references.jsonl
 
-Prints how many of its pairs split into question and answer and how many are kept, examples, how far true and false summaries are apart, and
-how fast it is. With --references (rows of documents and reference summaries) it keeps their scores beside the model, for percentiles.
+Prints how many of its pairs split into question and answer and how many are kept, examples, how far true and false summaries are apart,
+how fast it is and what memory it takes. With --references (rows of documents and reference summaries) it keeps their scores beside the
+model, for percentiles.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from quals_jax.commands.errors import Parser, UserError, standard_output
-
-TEXTS = Path(__file__).parents[2] / "examples" / "news.jsonl"
+from quals_jax.shipped import NEWS
 
 
 def main(arguments: list[str]) -> int:
@@ -22,11 +22,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("model", help="a folder, a fairseq .pt or a hub id")
     parser.add_argument(
         "--input",
-        default=str(TEXTS),
+        default=str(NEWS),
         help="rows with a document and two summaries, the true one first (examples/news.jsonl)",
     )
     parser.add_argument("--references", help="rows with documents and reference summaries, for percentiles")
     parser.add_argument("--tokenizer", help="the folder of its tokenizer, where it has none beside it")
+    parser.add_argument("--revision", help="of a hub id: a branch, tag or commit")
     parser.add_argument("--pair_format", help="how it writes pairs, where its folder does not say")
     parser.add_argument(
         "--num_beams", type=int, default=60, help="of diverse beam search, each a group of its own (60)"
@@ -54,7 +55,7 @@ def main(arguments: list[str]) -> int:
         quals = Quals(
             QAGen.from_pretrained(
                 options.model, options.tokenizer, SearchConfig(num_beams=options.num_beams), options.dtype, options.batch_size,
-                pair_format=options.pair_format,
+                pair_format=options.pair_format, revision=options.revision,
             )
         )  # fmt: skip
     except (ValueError, OSError) as error:
@@ -86,7 +87,11 @@ def lines(found, quals, texts: int) -> list[str]:
         shown.append(f"true one higher in {found.right:.0%} of texts")
     if found.unscored:
         shown.append(f"without score  {found.unscored} texts")
-    shown += [f"speed          {found.rate:.2f} summaries a second", quals.signature]
+    shown += [
+        f"speed          {found.rate:.2f} summaries a second",
+        f"memory         {found.memory:.1f} GB at most",
+        quals.signature,
+    ]
     if found.split < LEAST_SPLIT:
         shown.append("This is no QAGen, or it writes pairs in another format: try --pair_format connector, sep or qag.")
     elif found.true is None:
