@@ -4,16 +4,18 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from several import free_address, kill_until_done
+from several import free_address
 from tiny_qagen import make_tiny_qagen
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 3
+LONGEST = 1800  # seconds: of a run that hangs
 CONFIG = """
 from quals_jax.recipes.config import (
     CandidateConfig, EvaluationConfig, OnlineConfig, OnlineConseqConfig, ScoringConfig, SelectionConfig,
@@ -65,7 +67,7 @@ def begin(place, workdir, processes):
 def finished(place, name, processes):
     """The folder of a run never stopped."""
     started = begin(place, place / name, processes)
-    errors = [process.communicate(timeout=1200)[1] for process in started]
+    errors = [process.communicate(timeout=LONGEST)[1] for process in started]
     assert [process.returncode for process in started] == [0] * processes, errors
     return place / name
 
@@ -116,8 +118,18 @@ def test_two_processes_make_the_rounds_losses_and_weights_of_one(alone, together
     assert not list(together.rglob("*.blocks")) and (together / "evaluation" / "table.txt").exists()
 
 
-def test_two_processes_killed_at_random_moments_end_as_two_never_killed(place, together, tmp_path):
-    assert kill_until_done(lambda: begin(place, tmp_path, 2), longest=25, seed=1)
+def test_two_processes_killed_in_every_round_end_as_two_never_killed(place, together, tmp_path):
+    """Killed when the first round is scored, when the second has its candidates, and in the midst of the last one's training."""
+    for sign in ("rounds/000/quals.jsonl", "rounds/001/candidates.jsonl", "checkpoints/5"):
+        started = begin(place, tmp_path, 2)
+        end = time.monotonic() + LONGEST
+        while not (tmp_path / sign).exists():
+            assert time.monotonic() < end and all(process.poll() is None for process in started), sign
+            time.sleep(0.05)
+        for process in started:
+            process.kill()
+            process.communicate()
+    finished(place, tmp_path, 2)
     for number in range(ROUNDS):
         for name in ("candidates.jsonl", "quals.jsonl", "selected.jsonl"):
             assert pool(tmp_path, number, name) == pool(together, number, name), name
