@@ -53,10 +53,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str):
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"quals_jax.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'quals_jax' has no attribute {name!r}")
+if not TYPE_CHECKING:  # to a type checker it would say that there is every name
+
+    def __getattr__(name: str):
+        if name in _HOMES:
+            return getattr(importlib.import_module(f"quals_jax.{_HOMES[name]}"), name)
+        raise AttributeError(f"module 'quals_jax' has no attribute {name!r}")
 
 
 def __dir__():

@@ -30,8 +30,10 @@ def is_url(path: object) -> bool:
 
 
 def as_url(path: object) -> str:
-    """The URL with both slashes."""
+    """The URL with both slashes; of a file on this machine with all three."""
     text = str(path)
+    if re.match(r"(file|local):/(?=[^/])", text):
+        return text.replace(":/", ":///", 1)
     return text if "://" in text else text.replace(":/", "://", 1)
 
 

@@ -205,3 +205,9 @@ def test_a_file_of_this_disk_is_opened_as_ever(tmp_path):
     (tmp_path / "x").write_bytes(b"x")
     with open_binary(str(tmp_path / "x")) as file:
         assert file.read() == b"x"
+
+
+@pytest.mark.parametrize("url", ["file:/a/b.jsonl", "file:///a/b.jsonl", Path("file:///a/b.jsonl")])
+def test_a_files_url_keeps_its_path(url):
+    """One slash is as good as three, and what a `Path` makes of three."""
+    assert as_url(url) == "file:///a/b.jsonl"

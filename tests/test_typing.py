@@ -29,11 +29,12 @@ def test_a_type_checker_knows_the_lines_of_the_first_page(tmp_path):
     pytest.importorskip("mypy")
     (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     more = "\ncorpus = quals.corpus([document], [document])\nreveal_type(corpus.mean)\nreveal_type(results[0].pairs[0].score)\n"
-    (tmp_path / "lines.py").write_text(block + more + "quals.scor\n", encoding="utf-8")
+    (tmp_path / "lines.py").write_text(block + more + "quals.scor\nquals_jax.Qals\n", encoding="utf-8")
     flags = ["--follow-imports=silent", "--ignore-missing-imports", "--cache-dir", str(tmp_path / "cache")]
     environment = os.environ | {"MYPYPATH": str(ROOT)}
     command = [sys.executable, "-m", "mypy", *flags, "lines.py"]
     said = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True).stdout
     assert re.findall(r'Revealed type is "([^"]+)"', said) == ["float | None", "float"], said
     errors = [line for line in said.splitlines() if ": error:" in line]
-    assert len(errors) == 1 and '"Quals" has no attribute "scor"' in errors[0], said
+    assert len(errors) == 2 and '"Quals" has no attribute "scor"' in errors[0], said
+    assert 'Module has no attribute "Qals"' in errors[1], said

@@ -15,7 +15,7 @@ import contextlib
 import json
 from pathlib import Path
 
-from quals_jax.commands.errors import Parser, UserError, standard_output
+from quals_jax.commands.errors import Parser, UserError, at_least, standard_output
 from quals_jax.commands.score_flags import LONG_DOCUMENTS, MODEL
 from quals_jax.scoring.blocks import Block
 from quals_jax.scoring.output import as_line, output_rows
@@ -35,7 +35,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--max_score", type=float, default=-0.7, help=unsupported)
     gain = "how much the score must rise for every edit, in nats per token (0.05)"
     parser.add_argument("--min_gain", type=float, default=0.05, help=gain)
-    parser.add_argument("--show", type=int, default=SHOWN, metavar="N", help=f"suggestions that are printed ({SHOWN})")
+    parser.add_argument(
+        "--show", type=at_least(0), default=SHOWN, metavar="N", help=f"suggestions that are printed ({SHOWN})"
+    )
     parser.add_argument("--model", metavar="PATH", help=MODEL)
     parser.add_argument("--tokenizer", metavar="DIR")
     parser.add_argument("--num_beams", type=int, default=60, help="pairs written for a summary, each a group (60)")

@@ -13,7 +13,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from quals_jax.commands.errors import Parser, UserError, standard_output
+from quals_jax.commands.errors import Parser, UserError, at_least, standard_output
 from quals_jax.commands.score_flags import LONG_DOCUMENTS
 
 
@@ -26,8 +26,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="(beside the output)")
     parser.add_argument("--level", default="summary", help="summary, or sentence where sentences were judged (summary)")
     parser.add_argument("--judgement", help="of several that people gave; without it, the one about consistency")
-    parser.add_argument("--rows", type=int, help="the first so many judged summaries (all)")
-    parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap (1000)")
+    parser.add_argument("--rows", type=at_least(1), help="the first so many judged summaries (all)")
+    parser.add_argument("--resamples", type=at_least(1), default=1000, help="of the bootstrap (1000)")
     parser.add_argument("--tokenizer", help="a folder, for models that have none beside them")
     parser.add_argument("--batch_size", type=int, default=8, help="texts on each device (8)")
     parser.add_argument("--dtype", default="float32")

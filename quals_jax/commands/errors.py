@@ -7,14 +7,14 @@ import contextlib
 import difflib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from quals_jax import __version__
 from quals_jax.errors import UserError, out_of_memory
 from quals_jax.remote import as_url, is_url
 
-__all__ = ["Parser", "UserError", "close_standard_output", "fail", "out_of_memory", "standard_output"]
+__all__ = ["Parser", "UserError", "at_least", "close_standard_output", "fail", "out_of_memory", "standard_output"]
 
 
 def _lines(prog: str) -> argparse.HelpFormatter:
@@ -77,6 +77,19 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str):
         fail(f"{self.prog}: {message}")
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A flag's type: a whole number that is not less."""
+
+    def whole(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{value} is less than {least}")
+        return value
+
+    whole.__name__ = "int"  # what argparse says of other texts
+    return whole
 
 
 def _is_number(text: str) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quals_jax.commands.errors import Parser, UserError
+from quals_jax.commands.errors import Parser, UserError, at_least
 
 
 def main(arguments: list[str]) -> int:
@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--data", default="gazette:test", help="gazette:SPLIT, jsonl:FILE, text:SOURCES,TARGETS or tfds:NAME#SPLIT"
     )
-    parser.add_argument("--rows", type=int, default=0, help="the first so many documents (all; of Gazette 500)")
+    parser.add_argument("--rows", type=at_least(0), default=0, help="the first so many documents (all; of Gazette 500)")
     parser.add_argument("--seed", type=int, default=7, help="of Gazette's stories (7)")
     parser.add_argument("--folder", default="", help="where tensorflow_datasets keeps its sets")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
@@ -41,7 +41,11 @@ def main(arguments: list[str]) -> int:
         "--num_beams", "--qagen_beams", type=int, default=60, help="of QUALS, each a group of its own (60)"
     )
     parser.add_argument(
-        "--best_of", type=int, default=0, metavar="N", help="also the best by QUALS of the N beams of the baseline"
+        "--best_of",
+        type=at_least(0),
+        default=0,
+        metavar="N",
+        help="also the best by QUALS of the N beams of the baseline",
     )
     parser.add_argument(
         "--summary_beams",

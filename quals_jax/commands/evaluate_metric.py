@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from quals_jax.commands.errors import Parser, UserError
+from quals_jax.commands.errors import Parser, UserError, at_least
 from quals_jax.commands.score_flags import LONG_DOCUMENTS
 
 MISSING = float("-inf")  # a summary without kept pairs ranks lowest
@@ -24,13 +24,16 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--model", help="the QAGen (the embedded one)")
     parser.add_argument("--summarizer", help="a summarizer, to compare with its likelihood of the summary")
     parser.add_argument(
-        "--stories", type=int, default=200, help="held-out stories, each with every kind of corruption once (200)"
+        "--stories",
+        type=at_least(1),
+        default=200,
+        help="held-out stories, each with every kind of corruption once (200)",
     )
     parser.add_argument("--seed", type=int, default=101)
     parser.add_argument("--split", default="test")
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--long_documents", **LONG_DOCUMENTS)
-    parser.add_argument("--max_pairs", type=int, default=10, help="0 keeps all")
+    parser.add_argument("--max_pairs", type=at_least(0), default=10, help="0 keeps all")
     parser.add_argument("--no_rouge", action="store_true")
     parser.add_argument("--output", type=Path, help="also write the numbers as JSON")
     options = parser.parse_args(arguments)
@@ -41,7 +44,10 @@ def main(arguments: list[str]) -> int:
 
     if options.metric and (options.model or options.summarizer):
         raise UserError("--model and --summarizer go without --metric; write --metric quals=MODEL or likelihood=MODEL")
-    stories = list(gazette.stories(options.seed, options.split, options.stories))
+    try:
+        stories = list(gazette.stories(options.seed, options.split, options.stories))
+    except ValueError as error:
+        raise UserError(error) from None
     texts = [(story, "correct", story.summary) for story in stories]
     texts += [(story, corruption.kind, corruption.text) for story in stories for corruption in story.corruptions]
     try:

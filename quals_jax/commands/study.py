@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from quals_jax.commands.errors import Parser, UserError, standard_output
+from quals_jax.commands.errors import Parser, UserError, at_least, standard_output
 
 
 def main(arguments: list[str]) -> int:
@@ -29,8 +29,8 @@ def _pages(arguments: list[str]) -> str:
         "--system", action="append", required=True, metavar="NAME=FILE", help="given twice, the baseline first"
     )
     parser.add_argument("--documents", metavar="FILE", help="where the systems' files have only summaries")
-    parser.add_argument("--count", type=int, default=100, help="documents (100)")
-    parser.add_argument("--annotators", type=int, default=3, help="pages (3)")
+    parser.add_argument("--count", type=at_least(1), default=100, help="documents (100)")
+    parser.add_argument("--annotators", type=at_least(1), default=3, help="pages (3)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
     options = parser.parse_args(arguments)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from quals_jax.commands.errors import Parser, UserError, standard_output
+from quals_jax.commands.errors import Parser, UserError, at_least, standard_output
 
 
 def main(arguments: list[str]) -> int:
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--data", required=True, nargs="+", metavar="SOURCE", help="what train.py reads (docs/training.md)"
     )
-    parser.add_argument("--vocab_size", type=int, default=16_000, help="entries, special ones too (16000)")
+    parser.add_argument("--vocab_size", type=at_least(1), default=16_000, help="entries, special ones too (16000)")
     parser.add_argument("--positions", type=int, default=512, help="of the model it is for (512)")
     parser.add_argument("--overwrite", action="store_true", help="in place of a tokenizer that is there")
     options = parser.parse_args(arguments)

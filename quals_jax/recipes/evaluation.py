@@ -43,6 +43,7 @@ def evaluate(
         ValueError: naming what is wrong with a model, or a metric that is there already.
     """
     from quals_jax import parallel
+    from quals_jax.checkpoints import locate
     from quals_jax.report.side_by_side import write_side_by_side
 
     names = [REFERENCES, *(system.name for system in systems)]
@@ -52,6 +53,8 @@ def evaluate(
     if taken := [name for name in metrics if name in TAKEN]:
         raise ValueError(f"--metric {taken[0]}: is in the table without being asked for")
     signatures = {name: f"against {compared_with(metric, ())} | {metric.signature}" for name, metric in metrics.items()}
+    for system in systems:  # before the work of those in front of it
+        locate(system.path)
     folder.mkdir(parents=True, exist_ok=True)
     data = documents.fingerprint()
     results = {}

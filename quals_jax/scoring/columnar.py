@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import math
+from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 from quals_jax.remote import is_url, open_binary
@@ -38,7 +42,7 @@ def columnar_rows(path: str, finder: Finder) -> Iterator[Row | RowError]:
             for values in batch:
                 place = f"{path}, row {number + 1}"
                 try:
-                    values = sound(values, place)
+                    values = sound({name: plain(value) for name, value in values.items()}, place)
                     share = (number + 1) / total if total else None
                     yield make_row(
                         values, number, dict.fromkeys(("document", "summary"), place), share, finder.of(values)
@@ -50,8 +54,32 @@ def columnar_rows(path: str, finder: Finder) -> Iterator[Row | RowError]:
         raise RowError(f"{path}: {NEEDED}") from None
     except RowError:
         raise
-    except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors too
+    except (OSError, ValueError, LookupError) as error:  # pyarrow's errors are ValueErrors too
         raise RowError(f"{path}: cannot be read ({' '.join(str(error).split())[:200]})") from None
+
+
+def plain(value: object) -> object:
+    """The value as JSON has it: times as ISO 8601 says, decimal numbers as numbers, bytes as base64, what is not a number as null."""
+    if isinstance(value, dict):
+        return {str(name): plain(own) for name, own in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(own) for own in value]
+    if isinstance(value, Decimal):
+        value = float(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None if math.isnan(value) else str(value)
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _once(names: list[str], path: str) -> None:
+    """Looks whether every column has a name of its own: of two with one name, the last would be taken without a word."""
+    name, count = Counter(names).most_common(1)[0] if names else ("", 1)
+    if count > 1:
+        raise RowError(f"{path}: has {name!r} {count} times; every column needs a name of its own")
 
 
 def _opened(path: str) -> tuple[Iterator[list[dict]], int]:
@@ -65,12 +93,15 @@ def _opened(path: str) -> tuple[Iterator[list[dict]], int]:
         from pyarrow.parquet import ParquetFile
 
         file = ParquetFile(source)
+        _once(file.schema_arrow.names, path)
         return (batch.to_pylist() for batch in file.iter_batches(BATCH_ROWS)), file.metadata.num_rows
     try:
         file = pyarrow.ipc.open_file(source)
-        batches = (file.get_batch(number) for number in range(file.num_record_batches))
+        batches, names = (file.get_batch(number) for number in range(file.num_record_batches)), file.schema.names
     except pyarrow.ArrowInvalid:  # the form that `datasets` writes
         batches = pyarrow.ipc.open_stream(open_binary(path))
+        names = batches.schema.names
+    _once(names, path)
     return (part.to_pylist() for batch in batches for part in _parts(batch)), 0
 
 
@@ -87,11 +118,14 @@ def _saved(path: str) -> tuple[Iterator[list[dict]], int]:
     if isinstance(rows, DatasetDict):
         if not split and len(rows) == 1:
             split = next(iter(rows))
+        if not rows:
+            raise RowError(f"{path}: has no splits")
         if split not in rows:
             raise RowError(f"{path}: has the splits {', '.join(rows)}; name one as {folder}#{next(iter(rows))}")
         rows = rows[split]
     elif split:
         raise RowError(f"{path}: has no splits; leave out #{split}")
+    rows = rows.with_format(None)
     batches = (rows[start : start + BATCH_ROWS] for start in range(0, len(rows), BATCH_ROWS))
     return (
         [dict(zip(batch, row, strict=True)) for row in zip(*batch.values(), strict=True)] for batch in batches

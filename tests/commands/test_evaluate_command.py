@@ -125,6 +125,7 @@ def test_evaluate_command_on_rows_of_a_file(model, tmp_path, capsys):
 def test_evaluate_command_says_what_is_wrong(model, tmp_path, changed, message):
     with pytest.raises(UserError, match=message):
         evaluate.main([*changed, "--rows", "1", "--qagen", str(model), "--output", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()  # before any work
 
 
 def test_rerank_command(model, tmp_path, capsys):

@@ -56,6 +56,26 @@ def test_every_command_tells_an_unknown_flag_in_one_line(capsys, command):
     assert error.count("\n") == 1 and command in error
 
 
+@pytest.mark.parametrize(
+    ("command", "flag"),
+    [
+        *(
+            ("evaluate_metric", "--stories"),
+            ("correlate", "--rows"),
+            ("correlate", "--resamples"),
+            ("evaluate", "--rows"),
+        ),
+        *(("study", "--count"), ("study", "--annotators"), ("correct", "--show"), ("train_tokenizer", "--vocab_size")),
+    ],
+)
+def test_numbers_that_are_too_small_are_refused_before_any_work(capsys, command, flag):
+    for value in ("-3", "many"):
+        with pytest.raises(SystemExit, match="2"):
+            quals([command, flag, value])
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and flag in error and value in error
+
+
 def test_a_typo_is_one_line_that_names_the_nearest(capsys):
     with pytest.raises(SystemExit, match="2"):
         parser().parse_args(["--num-beam", "3"])
@@ -123,7 +143,8 @@ def test_extras_are_those_of_the_package():
 
 
 BUSY = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs have not
 from quals_jax.commands.manners import as_process
 def command(_):
     import jax, jax.numpy as jnp
@@ -156,7 +177,7 @@ sys.exit(as_process(command, [], name="p", goes_on=True))
 def test_an_interrupt_ends_what_python_cannot(where):
     process = subprocess.Popen(
         [sys.executable, "-c", BUSY, where], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"JAX_PLATFORMS": "cpu"}, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
     )  # fmt: skip
     assert process.stdout.readline() == "ready\n"
     time.sleep(0.5)  # by then it is where Python cannot be interrupted; were it not yet, the test would ask for less
@@ -168,6 +189,7 @@ def test_an_interrupt_ends_what_python_cannot(where):
 
 STARTING = """
 import builtins, os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 plain = builtins.__import__
 def interrupted(name, *arguments, **named):
     if name == sys.argv[1]:
@@ -182,10 +204,7 @@ runpy.run_path("score.py", run_name="__main__")
 
 @pytest.mark.parametrize("module", ["quals_jax.commands", "quals_jax.commands.score_flags", "quals_jax.remote"])
 def test_an_interrupt_while_modules_are_imported_is_no_traceback(module):
-    done = subprocess.run(
-        [sys.executable, "-c", STARTING, module], cwd=ROOT, capture_output=True, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", STARTING, module], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 130 and done.stderr == "interrupted\n"
 
 

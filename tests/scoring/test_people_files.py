@@ -277,3 +277,48 @@ def test_utf_16_and_32_with_and_without_a_mark(tmp_path, name, capfd):
 def test_columns_as_pandas_writes_them_are_rows(tmp_path, table, indent):
     rows, _ = read(tmp_path / "a.json", json.dumps(table, indent=indent))
     assert rows == [Row(0, 0, "a", ("c",)), Row(1, 1, "b", ("d",))]
+
+
+def test_a_parquet_file_of_all_kinds_of_columns(tmp_path):
+    """Dates, decimals, bytes and missing numbers become what JSON has; the output must hold them."""
+    pyarrow = pytest.importorskip("pyarrow")
+    import datetime
+    import decimal
+
+    from pyarrow import parquet
+
+    when = datetime.datetime(2024, 2, 29, 12, 30)
+    columns = {
+        "document": ["d"], "summary": ["s"], "when": [when], "day": [when.date()], "price": [decimal.Decimal("1.25")],
+        "raw": [b"\xff\x00"], "gone": [float("nan")], "most": [float("inf")], "deep": [[{"at": when}]], "n": [3],
+    }  # fmt: skip
+    parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
+    (row,) = read_rows(str(tmp_path / "a.parquet"))
+    assert row.fields == {
+        "when": "2024-02-29T12:30:00", "day": "2024-02-29", "price": 1.25, "raw": "/wA=", "gone": None, "most": "inf",
+        "deep": [{"at": "2024-02-29T12:30:00"}], "n": 3,
+    }  # fmt: skip
+    json.dumps(row.fields, allow_nan=False)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_a_columnar_file_that_names_a_column_twice_is_refused(tmp_path, suffix):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    table = pyarrow.table([["d"], ["s"], ["t"]], names=["document", "summary", "summary"])
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "parquet":
+        parquet.write_table(table, path)
+    else:
+        with pyarrow.ipc.new_file(str(path), table.schema) as file:
+            file.write_table(table)
+    with pytest.raises(RowError, match="has 'summary' 2 times"):
+        list(read_rows(str(path)))
+
+
+def test_saved_sets_without_rows_are_one_line(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    datasets.DatasetDict({}).save_to_disk(str(tmp_path / "splits"))
+    with pytest.raises(RowError, match="has no splits"):
+        list(read_rows(str(tmp_path / "splits")))
