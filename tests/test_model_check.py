@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import jax
 import pytest
 
 from quals_jax.commands import check as command
@@ -34,7 +35,8 @@ def test_shares_means_and_order():
     assert found.kept == pytest.approx((1 + 4 + 1) / 16)  # man once, a always, man. once
     assert (found.true, found.false, found.right, found.unscored) == (-0.25, -2.0, 1.0, 1)
     resident = int(Path("/proc/self/statm").read_text().split()[1]) * 4096 if Path("/proc/self/statm").exists() else 0
-    assert 0.5 * resident / 1e9 <= found.memory < 200  # at least about what is held now
+    if jax.default_backend() == "cpu":
+        assert 0.5 * resident / 1e9 <= found.memory < 200  # at least about what is held now
     with pytest.raises(ValueError, match="2 documents, 2 true and 1 false"):
         check_model(quals(["man"]), DOCUMENTS, TRUE, FALSE[:1])
 
