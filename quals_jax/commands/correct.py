@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
     """Runs the command; the exit status."""
     parser = Parser(prog="python -m quals_jax correct", description=__doc__)
     parser.add_argument(
-        "--input", required=True, metavar="FILE", help="JSONL, JSON, CSV, TSV (.gz too), Parquet, Arrow"
+        "--input", required=True, metavar="FILE", help="JSONL, JSON, CSV, TSV (packed too), Parquet, Arrow"
     )
     parser.add_argument("--output", metavar="FILE", help="JSONL; without it the rows go to standard output")
     parser.add_argument("--min_probability", type=float, default=0.5, help="of the document's answer (0.5)")

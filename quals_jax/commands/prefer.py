@@ -20,7 +20,7 @@ from quals_jax.preferences import TEMPLATE, as_row, preference
 def main(arguments: list[str]) -> int:
     """Runs the command; the exit status."""
     parser = Parser(prog="python -m quals_jax prefer", description=__doc__)
-    parser.add_argument("--input", required=True, help="JSONL (.gz too)")
+    parser.add_argument("--input", required=True, help="JSONL, JSON, CSV, TSV (packed too), Parquet, Arrow")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--min_margin", type=float, default=0.0, help="the least difference of the two scores (0)")
     parser.add_argument("--prompt_template", default=TEMPLATE, help=f"with {{document}} in it ({TEMPLATE!r})")

@@ -27,7 +27,7 @@ QUALS = "quals"
 def main(arguments: list[str]) -> int:
     """Runs the command; the exit status."""
     parser = Parser(prog="python -m quals_jax rerank", description=__doc__)
-    parser.add_argument("--input", required=True, help="JSONL (.gz too)")
+    parser.add_argument("--input", required=True, help="JSONL, JSON, CSV, TSV (packed too), Parquet, Arrow")
     parser.add_argument("--output", type=Path, help="(standard output)")
     parser.add_argument("--metric", metavar="NAME", help="by which to choose: NAME or NAME=MODEL (quals)")
     parser.add_argument("--model", help="the QAGen (the embedded one)")
