@@ -23,7 +23,7 @@ def check_texts(name: str, texts: Iterable[str], *, empty: bool = True, unicode:
             raise TypeError(f"{name}[{row}] is {_kind(text)}; it must be a text")
         if not empty and not text.strip():
             raise ValueError(f"{name}[{row}] is empty")
-        if unicode and not _valid(text):
+        if unicode and not is_unicode(text):
             raise ValueError(f"{name}[{row}] holds a lone surrogate, which is no character")
     return listed
 
@@ -80,7 +80,8 @@ def _listed(name: str, values: Iterable, wanted: str) -> list:
     return list(values)
 
 
-def _valid(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Whether it can be written as UTF-8: a lone surrogate cannot."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

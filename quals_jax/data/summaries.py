@@ -9,6 +9,7 @@ from pathlib import Path
 
 from quals_jax.data.rows import row_reader
 from quals_jax.data.texts import Target, Text
+from quals_jax.inputs import is_unicode
 
 
 class JsonLines(Sequence):
@@ -57,6 +58,14 @@ class JsonLines(Sequence):
         summaries = found if isinstance(found, list) else [found]
         if not summaries or not all(isinstance(summary, str) for summary in summaries):
             raise ValueError(f"{self.path}: line {number}: summary is missing, or no text")
+        if (
+            b"\\ud" in line.lower()
+        ):  # the only way to a lone surrogate, of which the tokenizer would not say where it stands
+            for name, text in (("document", row["document"]), *(("summary", summary) for summary in summaries)):
+                if not is_unicode(text):
+                    raise ValueError(
+                        f"{self.path}: line {number}: {name} holds a lone surrogate, which is no character"
+                    )
         return Text(row["document"], tuple(Target(summary) for summary in summaries))
 
 

@@ -167,3 +167,14 @@ def test_sources_may_begin_with_a_byte_order_mark(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(mark + f"{name}0\n{name}1\n".encode())
     assert parallel_text(tmp_path / "a", tmp_path / "b")[0] == Text("a0", (Target("b0"),))
+
+
+@pytest.mark.parametrize(
+    ("row", "field"), [({"document": "\ud800"}, "document"), ({"summaries": ["s", "\udfff"]}, "summary")]
+)
+def test_a_lone_surrogate_is_named_by_line_and_field(tmp_path, row, field):
+    path = tmp_path / "rows.jsonl"
+    good = {"document": "a \U0001f375", "summary": "s"}
+    path.write_text(json.dumps(good) + "\n" + json.dumps(good | row) + "\n")
+    with pytest.raises(ValueError, match=f"rows.jsonl: line 2: {field} holds a lone surrogate"):
+        JsonLines(path)
