@@ -48,10 +48,16 @@ test-newest:
 	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --editable '.[train,data,test]' && \
 	.venv-newest/bin/python -m pytest --ignore tests/soak
 
-# Programs compiled for a TPU slice that is not there, and read; ALL=1: BART-large too, sharded parameters, and 16 chips.
+# Programs compiled for a TPU slice that is not there, and read; ALL=1: BART-large too, our kernels, T5-large, one chip, a newer generation,
+# and 16 chips with sharded parameters.
+comma := ,
 tpu: $(TRAIN)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,tpu]'
 	$(BIN)/python benchmarks/tpu.py --models embedded $(if $(ALL),large)
+	$(if $(ALL),$(BIN)/python benchmarks/tpu.py --models large --programs search score --kernels choice$(comma)attention)
+	$(if $(ALL),$(BIN)/python benchmarks/tpu.py --models t5_large --programs search score answer sample)
+	$(if $(ALL),$(BIN)/python benchmarks/tpu.py --models large --topology v5e:1x1 --programs search score)
+	$(if $(ALL),$(BIN)/python benchmarks/tpu.py --models large --topology v6e:2x2 --programs search score)
 	$(if $(ALL),$(BIN)/python benchmarks/tpu.py --models large --topology v5e:4x4 --programs train_mle train_conseq --shard_params)
 
 # Goldens, kernels and benchmarks on the NVIDIA GPU of this machine; PEER: an environment with torch and transformers 4.56.2.

@@ -1,7 +1,8 @@
 """What TPU programs say, without a TPU: `python benchmarks/tpu.py [--models embedded large] [--topology v5e:2x2] [--programs search score]`.
 
 Every program is compiled ahead of time by `libtpu` (extra [tpu]) for a slice that is not there, and read: it must fit the chip's memory,
-sort nothing as wide as the vocabulary, and, where it only reads, talk to no other chip; a training step reduces gradients and gathers
+sort nothing as wide as the vocabulary, multiply at the precision of its dtype, and, where it only reads, talk to
+no other chip; a training step reduces gradients and gathers
 nothing unless parameters lie in pieces, and then no moment of the optimizer. Ends with status 1 where one of these does not hold. BART-large takes
 minutes a program.
 """
@@ -16,6 +17,7 @@ GIB = 2**30
 CHIP_MEMORY = {"v5e": 16 * GIB, "v5p": 95 * GIB, "v6e": 32 * GIB, "v4": 32 * GIB}
 # What asks for numbers of other chips in a step whose parameters lie in pieces: these, and the gradients of embedded words.
 PARAMETERS, WORDS = "sharding_constraint", "scatter-add"
+PRODUCTS = {"float32": ("f32", "f32", "HIGHEST", "HIGHEST"), "bfloat16": ("bf16", "bf16", "DEFAULT", "DEFAULT")}
 COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
 
 
@@ -26,7 +28,7 @@ def main() -> int:
     )
     parser.add_argument("--topology", default="v5e:2x2")
     parser.add_argument("--programs", nargs="+", help="of search, score, answer, sample, train_mle, train_conseq (all)")
-    parser.add_argument("--dtype", default="bfloat16")
+    parser.add_argument("--dtype", choices=PRODUCTS, default="bfloat16")
     parser.add_argument(
         "--shard_params", action="store_true", help="train with parameters and optimizer state cut over the chips"
     )
@@ -35,10 +37,15 @@ def main() -> int:
     parser.add_argument(
         "--remat", action="store_true", help="train with every layer computed again in the backward pass"
     )
+    parser.add_argument("--kernels", default="none", help="kernels of ours, as score.py takes them (none)")
     options = parser.parse_args()
     from quals_jax.commands.runtime import pretend_tpu
 
     pretend_tpu()
+    import jax
+
+    from quals_jax.decoding.stages import cache_stages
+    from quals_jax.kernels import Kernels
     from quals_jax.precision import Precision
     from quals_jax.programs import INFERENCE, PROGRAMS, lower_one, topology_mesh
 
@@ -48,13 +55,19 @@ def main() -> int:
     print(
         f"{'':22}{'arguments GiB':>14}{'temporaries':>13}{'held':>8}{'GFLOP':>10}{'GB moved':>10}{'compile s':>11}  collectives"
     )
-    failed = []
+    failed, notes = [], []
     for name in options.models:
         model = abstract_model(name, precision, remat=options.remat)
+        model.kernels = Kernels.of(options.kernels)
+        model.kernels.require(model, "tpu")
+        cache = jax.eval_shape(lambda model=model: model.init_cache(batch=options.rows, beam=60, length=1)).keys[0].size
         for program in options.programs or PROGRAMS:
             began = time.perf_counter()
             settings = {"shard_params": options.shard_params, "rows": options.rows, "accumulate": options.accumulate}
-            compiled = lower_one(program, model, model, precision, None, mesh, **settings).compile()
+            lowered = lower_one(program, model, model, precision, None, mesh, **settings)
+            if others := products(lowered.as_text()) - {PRODUCTS[options.dtype]}:
+                failed.append(f"{name} {program}: has products of {sorted(others)}")
+            compiled = lowered.compile()
             text, memory, cost = compiled.as_text(), compiled.memory_analysis(), compiled.cost_analysis()
             found = {kind: len(re.findall(rf" {kind}(?:-start)?\(", text)) for kind in COLLECTIVES}
             found = {kind: count for kind, count in found.items() if count}
@@ -71,6 +84,8 @@ def main() -> int:
                 failed.append(f"{name} {program}: needs {held / GIB:.1f} GiB, a chip has {room / GIB:.0f}")
             if wide := [width for width in sorted_widths(text) if width >= model.config.vocab_size]:
                 failed.append(f"{name} {program}: sorts {max(wide)} numbers, the vocabulary")
+            if program == "search" and (copies := copied_in_loops(text, {cache * time for time in cache_stages(61)})):
+                notes.append(f"{name} {program}: copies its cache, {copies} arrays in its loops")
             allowed = () if program in INFERENCE else COLLECTIVES if options.shard_params else ("all-reduce",)
             if strange := set(found) - set(allowed):
                 failed.append(f"{name} {program}: {', '.join(sorted(strange))}")
@@ -79,6 +94,8 @@ def main() -> int:
             }:
                 failed.append(f"{name} {program}: gathers more than parameters and gradients of words: {brought}")
     print("(operations and bytes of a loop's body are counted once)")
+    for line in notes:
+        print(line)
     for line in failed:
         print(line, file=sys.stderr)
     return 1 if failed else 0
@@ -131,6 +148,24 @@ def gathered(text: str) -> dict[str, int]:
         name = source.group(1) if source else "unknown"
         counts[name] = counts.get(name, 0) + max(math.prod(map(int, shape.split(","))) for shape in shapes)
     return counts
+
+
+def products(text: str) -> set[tuple[str, ...]]:
+    """What a lowered program multiplies: types of the operands, and the precisions asked for."""
+    kinds = set()
+    for line in re.findall(r"stablehlo\.dot_general .*", text):
+        types = re.search(r": \(tensor<(?:\d+x)*(\w+)>, tensor<(?:\d+x)*(\w+)>\)", line).groups()
+        kinds.add((*types, *re.search(r"precision = \[(\w+), (\w+)\]", line).groups()))
+    return kinds
+
+
+def copied_in_loops(text: str, sizes: set[int]) -> int:
+    """How many arrays of so many numbers the bodies of a compiled program's loops copy within the chip's main memory (what is brought into
+    the fast one, `S(1)`, is no copy)."""
+    parts = {part.split(" ", 1)[0]: part for part in re.split(r"\n(?=%|ENTRY)", text)}
+    bodies = [parts[name] for name in set(re.findall(r" while\([^\n]*body=(%[\w.\-]+)", text))]
+    copies = [found for body in bodies for found in re.findall(r" = \w+\[([\d,]+)\](\S*) copy\(", body)]
+    return sum(math.prod(map(int, shape.split(","))) in sizes for shape, layout in copies if "S(1)" not in layout)
 
 
 def sorted_widths(text: str) -> list[int]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import reprlib
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -233,26 +234,14 @@ class DecoderLayer(Block):
         return jnp.einsum("bphts,bpshd->bpthd", keys.drop(weights, config.attention_dropout), value)
 
     def _attend_to_cache(self, states, cached_keys, cached_values, length, ancestors=None):
-        """Attends to the cache as it is and to the new token beside it, and writes the new token only then: a cache that
-        is read after it was written is copied whole by XLA's CPU back end at every step."""
         query = self.self_attn.query(states)[:, :, 0]  # [batch, beam, head, dim]
         key, value = (array[:, :, 0] for array in self.self_attn.key_value(states))
-        if ancestors is not None:
-            cached_keys, cached_values = (
-                jax.lax.dynamic_update_slice_in_dim(cached, new[:, :, :, None], length, axis=3)
-                for cached, new in ((cached_keys, key), (cached_values, value))
-            )
-            mixed = attend_in_kernel(query, cached_keys, cached_values, ancestors, length)
-            return mixed[:, :, None], (cached_keys, cached_values)
-        old = wide_einsum("bphd,bphtd->bpht", query, cached_keys)
-        held = jnp.arange(cached_keys.shape[3]) < length
-        new = wide_einsum("bphd,bphd->bph", query, key)[..., None]
-        scores = jnp.concatenate([jnp.where(held, old, -jnp.inf), new], axis=-1)
-        weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
-        mixed = jnp.einsum("bpht,bphtd->bphd", weights[..., :-1], cached_values) + weights[..., -1:] * value
-        cached_keys = jax.lax.dynamic_update_slice_in_dim(cached_keys, key[:, :, :, None], length, axis=3)
-        cached_values = jax.lax.dynamic_update_slice_in_dim(cached_values, value[:, :, :, None], length, axis=3)
-        return mixed[:, :, None], (cached_keys, cached_values)
+        if ancestors is None:
+            mixed, *cached = attend_to_cache(query, key, value, cached_keys, cached_values, length)
+        else:
+            cached = [written(cached_keys, key, length), written(cached_values, value, length)]
+            mixed = attend_in_kernel(query, *cached, ancestors, length)
+        return mixed[:, :, None], tuple(cached)
 
 
 class Encoder(nnx.Module):
@@ -411,6 +400,52 @@ def attend(
     scores = wide_einsum("bthd,bshd->bhts", query, key)
     weights = jax.nn.softmax(jnp.where(mask, scores, _lowest(scores)), axis=-1).astype(value.dtype)
     return jnp.einsum("bhts,bshd->bthd", keys.drop(weights, rate), value)
+
+
+def attend_to_cache(
+    query: Float[Array, "batch beam head dim"],
+    key: Float[Array, "batch beam head dim"],
+    value: Float[Array, "batch beam head dim"],
+    keys: Float[Array, "batch beam head time dim"],
+    values: Float[Array, "batch beam head time dim"],
+    length: Int[Array, ""],
+    bias: Float[Array, "head time_and_new"] | None = None,
+) -> tuple[Array, Array, Array]:
+    """Scaled queries against the first `length` tokens of the cache and the new one; and the cache with the new one in it. `bias` is added to
+    the scores, the new token's last.
+
+    XLA's CPU back end copies a cache whole at every step that is read after it was written, and its TPU back end moves more for one that is
+    read before (docs/performance.md): so the order is that of the platform which is compiled for.
+    """
+    usual, on_tpu = (partial(order, bias=bias) for order in (read_first, write_first))
+    return jax.lax.platform_dependent(query, key, value, keys, values, length, tpu=on_tpu, default=usual)
+
+
+def read_first(query, key, value, keys, values, length, *, bias=None):
+    """`attend_to_cache`, the new token beside the cache as it was."""
+    old = wide_einsum("bphd,bphtd->bpht", query, keys)
+    new = wide_einsum("bphd,bphd->bph", query, key)[..., None]
+    scores, places = jnp.concatenate([old, new], axis=-1), jnp.arange(keys.shape[3] + 1)
+    held = (places < length) | (places == keys.shape[3])
+    scores = scores if bias is None else scores + bias
+    weights = jax.nn.softmax(jnp.where(held, scores, -jnp.inf), axis=-1).astype(value.dtype)
+    mixed = jnp.einsum("bpht,bphtd->bphd", weights[..., :-1], values) + weights[..., -1:] * value
+    return mixed, written(keys, key, length), written(values, value, length)
+
+
+def write_first(query, key, value, keys, values, length, *, bias=None):
+    """`attend_to_cache`, the new token in its place."""
+    keys, values = written(keys, key, length), written(values, value, length)
+    scores, places = wide_einsum("bphd,bphtd->bpht", query, keys), jnp.arange(keys.shape[3])
+    if bias is not None:
+        scores = scores + jnp.where(places == length, bias[:, -1:], bias[:, :-1])
+    weights = jax.nn.softmax(jnp.where(places <= length, scores, -jnp.inf), axis=-1).astype(value.dtype)
+    return jnp.einsum("bpht,bphtd->bphd", weights, values), keys, values
+
+
+def written(cached: Float[Array, "batch beam head time dim"], new: Float[Array, "batch beam head dim"], length):
+    """The cache with a token at position `length`."""
+    return jax.lax.dynamic_update_slice_in_dim(cached, new[:, :, :, None], length, axis=3)
 
 
 def attend_fused(query, key, value, mask, keys: Dropout, rate: float) -> Float[Array, "batch source head dim"]:

@@ -24,7 +24,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from quals_jax.kernels import Kernels
-from quals_jax.models.bart import ACTIVATIONS, Cache, Dropout, Memory, stacked
+from quals_jax.models.bart import ACTIVATIONS, Cache, Dropout, Memory, attend_to_cache, stacked
 from quals_jax.models.wide_einsum import wide_einsum
 
 MOST_POSITIONS = 2**16  # T5 has no table that ends; this is where a text is a mistake
@@ -253,19 +253,10 @@ class DecoderLayer(nnx.Module):
         return jnp.einsum("bphts,bpshd->bpthd", keys.drop(weights, config.dropout_rate), value)
 
     def _attend_to_cache(self, normed, bias, cached_keys, cached_values, length):
-        """Attends to the cache as it is and to the new token beside it, and writes the new token only then (see bart.py)."""
         query = self.self_attention.query(normed)[:, :, 0]  # [batch, beam, head, dim]
         key, value = (array[:, :, 0] for array in self.self_attention.key_value(normed))
-        old = wide_einsum("bphd,bphtd->bpht", query, cached_keys)
-        new = wide_einsum("bphd,bphd->bph", query, key)[..., None]
-        held = jnp.arange(cached_keys.shape[3] + 1)
-        held = (held < length) | (held == cached_keys.shape[3])
-        scores = jnp.where(held, jnp.concatenate([old, new], axis=-1) + bias, -jnp.inf)
-        weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
-        mixed = jnp.einsum("bpht,bphtd->bphd", weights[..., :-1], cached_values) + weights[..., -1:] * value
-        cached_keys = jax.lax.dynamic_update_slice_in_dim(cached_keys, key[:, :, :, None], length, axis=3)
-        cached_values = jax.lax.dynamic_update_slice_in_dim(cached_values, value[:, :, :, None], length, axis=3)
-        return mixed[:, :, None], (cached_keys, cached_values)
+        mixed, *cached = attend_to_cache(query, key, value, cached_keys, cached_values, length, bias)
+        return mixed[:, :, None], tuple(cached)
 
 
 class Stack(nnx.Module):
