@@ -146,7 +146,7 @@ def random_weights(options) -> dict:
     model = random_model(shape, options.dtype)
     model.kernels = Kernels.of(options.kernels)
     model.kernels.require(model, jax.default_backend())
-    qagen = random_qagen(model, batch_size=count)
+    qagen = random_qagen(model, batch_size=count, dtype=options.dtype)
     summaries, documents = (random_ids(count, n, seed, *vocabulary) for seed, n in enumerate((SUMMARY, DOCUMENT)))
     pairs = [QAPair("", None, ids) for ids in random_ids(PAIRS, PAIR, 2, *vocabulary)]
     beams, sizes = qagen.search.num_beams, (shape.width, shape.layers)

@@ -44,33 +44,34 @@ def random_ids(count: int, length: int, seed: int, vocabulary: int, end: int = 2
 
 
 def random_bart(shape: Shape, dtype: str = "float32"):
-    import jax.numpy as jnp
     from flax import nnx
 
     from quals_jax.models.bart import Bart, BartConfig
+    from quals_jax.precision import Precision
 
     size, layers, heads = shape.width, shape.layers, shape.heads
     config = BartConfig(shape.vocabulary, size, layers, layers, heads, heads, 4 * size, 4 * size)
-    return Bart(config, rngs=nnx.Rngs(0), dtype=jnp.dtype(dtype))
+    return Bart(config, rngs=nnx.Rngs(0), dtype=Precision.of(dtype).compute)
 
 
 def random_model(shape: Shape, dtype: str = "float32"):
     """A T5, or a BART."""
     if not shape.t5:
         return random_bart(shape, dtype)
-    import jax.numpy as jnp
     from flax import nnx
 
     from quals_jax.models.t5 import T5, T5Config
+    from quals_jax.precision import Precision
 
     width, layers, heads = shape.width, shape.layers, shape.heads
     config = T5Config(shape.vocabulary, width, width // heads, 4 * width, layers, heads)
-    return T5(config, rngs=nnx.Rngs(0), dtype=jnp.dtype(dtype))
+    return T5(config, rngs=nnx.Rngs(0), dtype=Precision.of(dtype).compute)
 
 
-def random_qagen(bart, *, batch_size: int, length: int = PAIR):
-    """A QAGen whose 60 hypotheses have `length` tokens, and no text."""
+def random_qagen(bart, *, batch_size: int, length: int = PAIR, dtype: str | None = None):
+    """A QAGen whose 60 hypotheses have `length` tokens, and no text. `dtype`: how exact its products are, by default as the model's type says."""
     from quals_jax.decoding.diverse_beam import SearchConfig
+    from quals_jax.precision import Precision
     from quals_jax.qagen import QAGen
 
     class NoTokenizer:
@@ -78,4 +79,5 @@ def random_qagen(bart, *, batch_size: int, length: int = PAIR):
         decode = staticmethod(lambda ids: "")
 
     search = SearchConfig(min_length=length - 1, max_length=length - 1)
-    return QAGen(bart, NoTokenizer(), search=search, batch_size=batch_size)
+    precision = Precision.of(dtype) if dtype else None
+    return QAGen(bart, NoTokenizer(), search=search, batch_size=batch_size, precision=precision)

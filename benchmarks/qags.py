@@ -80,7 +80,6 @@ def ours(shape: Shape, count: int, dtype: str, batch_size: int):
     from quals_jax.commands.runtime import prepare
 
     prepare()
-    import jax.numpy as jnp
     from flax import nnx
 
     from quals_jax.decoding.search_config import SearchConfig
@@ -91,9 +90,9 @@ def ours(shape: Shape, count: int, dtype: str, batch_size: int):
     from quals_jax.seq2seq import Seq2Seq
 
     bart, precision = random_bart(shape, dtype), Precision.of(dtype)
-    qagen = random_qagen(bart, batch_size=count)
+    qagen = random_qagen(bart, batch_size=count, dtype=dtype)
     generator = Seq2Seq(bart, precision=precision, batch_size=batch_size)
-    bert = Bert(BertConfig(**sizes(shape)), head="span", rngs=nnx.Rngs(1), dtype=jnp.dtype(dtype))
+    bert = Bert(BertConfig(**sizes(shape)), head="span", rngs=nnx.Rngs(1), dtype=precision.compute)
     reader = Encoder(bert, precision=precision, batch_size=batch_size)
     search = SearchConfig(num_beams=BEAMS, num_groups=1, min_length=QUESTION - 1, max_length=QUESTION - 1)
     texts = Inputs.of(count, shape.vocabulary)
