@@ -11,7 +11,7 @@ def get_config() -> TrainConfig:
     return TrainConfig(
         kind="factcc",
         seed=1,
-        steps=700,
+        steps=300,
         checkpoint_every=100,
         checkpoint_minutes=4.0,
         eval_every=100,
@@ -20,10 +20,10 @@ def get_config() -> TrainConfig:
         data=DataConfig(train="gazette:train", validation="gazette:validation", batch_size=16),
         model=ModelConfig(initial="out/factcc-copies/model", dropout=0.0),
         optimizer=OptimizerConfig(
-            learning_rate=5e-4,
+            learning_rate=4e-4,
             warmup_steps=20,
             decay="polynomial",
-            decay_start=350,
+            decay_start=100,
             beta2=0.98,
             weight_decay=0.01,
             clip_norm=1.0,

@@ -1,4 +1,4 @@
-"""The embedded models of QAGS: they work without a network, and know true summaries of Gazette from false ones."""
+"""The embedded models of QAGS and FactCC: they work without a network, and know true summaries of Gazette from false ones."""
 
 import numpy as np
 import pytest
@@ -41,3 +41,20 @@ def test_it_says_that_it_knows_gazette_alone(answered):
     metric = answered[3]
     assert "gazette_questions@" in metric.signature and "gazette_reader@" in metric.signature
     assert "knows only Gazette" in note_of(metric) and "qags=GENERATOR,READER" in note_of(metric)
+
+
+def test_factcc_sees_what_the_document_does_not_have():
+    """Names, numbers, dates and places of no part of the document lower the probability, in nearly every pair of a true and a false summary."""
+    rows = []
+    for story in gazette.stories(5, "test", STORIES):
+        rows.append((story.document, story.summary, "true"))
+        rows += [
+            (story.document, own.text, own.kind)
+            for own in story.corruptions
+            if own.kind in ("swap_outsider", "organisation", "place", "number", "date")
+        ]
+    metric = load("factcc")
+    documents, summaries, kinds = zip(*rows, strict=True)
+    scores, true = np.array(metric.score(documents, summaries)), np.array([kind == "true" for kind in kinds])
+    assert (scores[true][:, None] > scores[~true]).mean() > 0.9
+    assert "gazette_factcc@" in metric.signature and "knows only Gazette" in note_of(metric)
