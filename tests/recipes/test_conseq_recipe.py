@@ -124,8 +124,11 @@ def test_selected_rows_are_those_that_select_names(config, finished):
         assert row["summaries"] == [rows[document]["reference"], rows[document]["candidates"][candidate]]
 
 
-def test_a_finished_run_makes_nothing_again_and_other_settings_only_what_they_touch(config, finished, monkeypatch):
-    whole, table = finished
+def test_a_finished_run_makes_nothing_again_and_other_settings_only_what_they_touch(
+    config, finished, monkeypatch, tmp_path
+):
+    _, table = finished
+    whole = shutil.copytree(finished[0], tmp_path / "run")  # which is trained in
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("*.jsonl")}
     with monkeypatch.context() as patched:
         patched.setattr(conseq_recipe, "quals_scores", _kill)
