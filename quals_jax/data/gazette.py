@@ -22,7 +22,25 @@ LISTED_VALUES = (4, 9)
 TYPES = (kind.PERSON, kind.PLACE, kind.ORGANISATION, kind.SUM, kind.NUMBER, kind.DATE, kind.CHOICE, UNKNOWN)
 
 
-class QagenBatches(Sequence):
+class GazetteBatches(Sequence):
+    """`count` batches of `rows` texts of a split, each made by `batch` from its number alone when it is asked for."""
+
+    def __init__(self, tokenizer, *, seed: int, split: str, count: int, rows: int):
+        self.tokenizer, self.seed, self.split, self.count, self.rows = tokenizer, seed, split, count, rows
+
+    def batch(self, index: int) -> dict[str, dict[str, np.ndarray]]:
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> dict[str, dict[str, np.ndarray]]:
+        if not 0 <= index < self.count:
+            raise IndexError(index)
+        return self.batch(index)
+
+
+class QagenBatches(GazetteBatches):
     """Batch number `index`: `rows` documents with a pair of every fact, and `summaries` times as many summaries of other
     stories with the pairs that they answer.
 
@@ -49,17 +67,11 @@ class QagenBatches(Sequence):
         longest_pair: int = 0,
         copy_batches: int = 0,
     ):
-        self.tokenizer = tokenizer
-        self.seed, self.split, self.count = seed, split, count
-        self.rows, self.summaries, self.unanswered = rows, summaries, unanswered
+        super().__init__(tokenizer, seed=seed, split=split, count=count, rows=rows)
+        self.summaries, self.unanswered = summaries, unanswered
         self.longest_pair, self.copy_batches = longest_pair, copy_batches
 
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> dict[str, dict[str, np.ndarray]]:
-        if not 0 <= index < self.count:
-            raise IndexError(index)
+    def batch(self, index: int) -> dict[str, dict[str, np.ndarray]]:
         generator = random.Random(f"batch/{self.seed}/{self.split}/{index}")
         rows = self.rows * (1 + self.summaries)
         stories = [gazette.story(self.seed, self.split, index * rows + row) for row in range(rows)]
@@ -125,7 +137,7 @@ class QagenBatches(Sequence):
         )  # fmt: skip
 
 
-class SummaryBatches(Sequence):
+class SummaryBatches(GazetteBatches):
     """Batch number `index` for a summarizer: documents and one reference each, of which `false_share` are false, as
     `gazette.noisy_reference` makes them."""
 
@@ -133,16 +145,10 @@ class SummaryBatches(Sequence):
         self, tokenizer: Tokenizer, *, seed: int, split: str, count: int, rows: int, false_share: float = 0.0,
         false_kinds: Sequence[str] = (),
     ):  # fmt: skip
-        self.tokenizer = tokenizer
-        self.seed, self.split, self.count = seed, split, count
-        self.rows, self.false_share, self.false_kinds = rows, false_share, false_kinds
+        super().__init__(tokenizer, seed=seed, split=split, count=count, rows=rows)
+        self.false_share, self.false_kinds = false_share, false_kinds
 
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> dict[str, dict[str, np.ndarray]]:
-        if not 0 <= index < self.count:
-            raise IndexError(index)
+    def batch(self, index: int) -> dict[str, dict[str, np.ndarray]]:
         stories = [gazette.story(self.seed, self.split, index * self.rows + row) for row in range(self.rows)]
         documents = self.tokenizer.encode_pieces([story.document for story in stories])
         references = [gazette.noisy_reference(story, self.false_share, self.false_kinds).text for story in stories]

@@ -9,16 +9,15 @@ from __future__ import annotations
 import itertools
 import random
 import re
-from collections.abc import Sequence
 
 import numpy as np
 
 from quals_jax import gazette
 from quals_jax.data.claims import CHANGES, CONSISTENT, INCONSISTENT, SHORTEST, Claim, encode_claims, replaced
 from quals_jax.data.encoder_batching import stack_pairs
+from quals_jax.data.gazette import GazetteBatches
 from quals_jax.entities import entities
 from quals_jax.sentences import sentences
-from quals_jax.wordpiece import PairTokenizer
 
 # In pieces. A sentence twice with three special tokens; a document and a sentence (a few documents lose their last words).
 COPY_LENGTH, CLAIM_LENGTH = 80, 208
@@ -33,18 +32,10 @@ COPIES_SHARE = 0.35  # of the batches of claims
 WORD = re.compile(r"[\w'-]+")
 
 
-class _Batches(Sequence):
+class _Batches(GazetteBatches):
     """Batch number `index`: `rows` claims, from stories that no other batch of the split has."""
 
-    def __init__(self, tokenizer: PairTokenizer, *, seed: int, split: str, count: int, rows: int):
-        self.tokenizer, self.seed, self.split, self.count, self.rows = tokenizer, seed, split, count, rows
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> dict[str, dict[str, np.ndarray]]:
-        if not 0 <= index < self.count:
-            raise IndexError(index)
+    def batch(self, index: int) -> dict[str, dict[str, np.ndarray]]:
         first = index * self.rows
         stories = [gazette.story(self.seed, self.split, first + place) for place in range(self.rows + 1)]
         claims, length = self._claims(random.Random(f"{self.kind}/{self.seed}/{self.split}/{index}"), stories)

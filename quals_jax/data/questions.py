@@ -10,8 +10,8 @@ import numpy as np
 from quals_jax import gazette
 from quals_jax.asking import encode_prompts, joined
 from quals_jax.data.batching import Example, stack
+from quals_jax.data.gazette import GazetteBatches
 from quals_jax.data.texts import Target, Text
-from quals_jax.tokenizer import Tokenizer
 
 SOURCE_TOKENS, QUESTION_TOKENS, WORDINGS = 96, 20, 4
 
@@ -46,18 +46,10 @@ class AnswerConditioned(Sequence):
         return self._texts[index]
 
 
-class QuestionBatches(Sequence):
+class QuestionBatches(GazetteBatches):
     """Batch number `index` of Gazette: `rows` summaries, of each one fact that it tells with up to four wordings of the question."""
 
-    def __init__(self, tokenizer: Tokenizer, *, seed: int, split: str, count: int, rows: int):
-        self.tokenizer, self.seed, self.split, self.count, self.rows = tokenizer, seed, split, count, rows
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> dict[str, dict[str, np.ndarray]]:
-        if not 0 <= index < self.count:
-            raise IndexError(index)
+    def batch(self, index: int) -> dict[str, dict[str, np.ndarray]]:
         generator = random.Random(f"questions/{self.seed}/{self.split}/{index}")
         texts, answers, questions = [], [], []
         for row in range(self.rows):

@@ -9,7 +9,7 @@ import numpy as np
 
 from quals_jax import gazette
 from quals_jax.data.encoder_batching import PairExample, compact, stack_pairs
-from quals_jax.data.gazette import chosen_questions, unanswered_questions
+from quals_jax.data.gazette import GazetteBatches, chosen_questions, unanswered_questions
 from quals_jax.data.pairs import read_squad
 from quals_jax.windows import Window, windows
 from quals_jax.wordpiece import PairTokenizer, Pieces
@@ -63,21 +63,13 @@ def squad_examples(tokenizer: PairTokenizer, path: str, *, length: int, stride: 
                 yield compact(example(window, ranges))
 
 
-class ReaderBatches(Sequence):
+class ReaderBatches(GazetteBatches):
     """Batch number `index` of Gazette: `rows` questions about documents and as many about summaries (of other stories), half of
     these without an answer in the summary."""
 
     unanswered_share = 0.5
 
-    def __init__(self, tokenizer: PairTokenizer, *, seed: int, split: str, count: int, rows: int):
-        self.tokenizer, self.seed, self.split, self.count, self.rows = tokenizer, seed, split, count, rows
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> dict[str, dict[str, np.ndarray]]:
-        if not 0 <= index < self.count:
-            raise IndexError(index)
+    def batch(self, index: int) -> dict[str, dict[str, np.ndarray]]:
         generator = random.Random(f"reading/{self.seed}/{self.split}/{index}")
         stories = [gazette.story(self.seed, self.split, index * 2 * self.rows + row) for row in range(2 * self.rows)]
         return {
