@@ -12,7 +12,7 @@ from quals_jax.checkpoints.generation import document_prefix
 from quals_jax.decoding.diverse_beam import SearchConfig
 from quals_jax.decoding.sampling import SamplingConfig
 from quals_jax.metrics.likelihood import Likelihood
-from quals_jax.recipes import likelihood
+from quals_jax.recipes import model_folders, training_data
 from quals_jax.sentencepiece import SentencePieceTokenizer
 from quals_jax.summarizer import Summarizer
 from quals_jax.training.config import DataConfig, ModelConfig, OptimizerConfig, TrainConfig
@@ -110,11 +110,11 @@ def test_one_that_is_trained_here_says_it_and_is_no_qagen(folder, tmp_path):
         data=DataConfig(train=f"jsonl:{rows}", batch_size=1, source_buckets=(32,), target_buckets=(16,)),
         model=ModelConfig(initial=str(folder)), optimizer=OptimizerConfig(learning_rate=1e-3),
     )  # fmt: skip
-    model, tokenizer = likelihood.prepare_model(config)
-    (batch,) = likelihood.prepare_data(config, model.config, tokenizer).sample().batches
+    model, tokenizer = model_folders.prepare_model(config)
+    (batch,) = training_data.prepare_data(config, model.config, tokenizer).sample().batches
     source = batch["rows"]["source_ids"][0]
     assert tokenizer.decode(source[source != 0]) == f"summarize: {DOCUMENT}"
-    assert likelihood._block(model, tokenizer) == {"max_source_tokens": 512, "prefix": "summarize: "}
+    assert model_folders._block(model, tokenizer) == {"max_source_tokens": 512, "prefix": "summarize: "}
     with pytest.raises(
         ValueError, match=r"it is not known how this t5 model writes questions.*\(a summarizer does not\)"
     ):

@@ -31,7 +31,7 @@ from quals_jax.metrics import Metric, MetricSettings, load
 from quals_jax.metrics.rouge import processes_for, rouge
 from quals_jax.qagen import QAGen
 from quals_jax.quals import Quals
-from quals_jax.recipes import likelihood, steps
+from quals_jax.recipes import likelihood, model_folders, run_folder, steps, training_data
 from quals_jax.recipes.config import KINDS, CandidateConfig, ConseqConfig
 from quals_jax.recipes.documents import Document, Documents, scores_of
 from quals_jax.recipes.evaluation import System, evaluate, metrics_for
@@ -46,7 +46,7 @@ from quals_jax.training.state import take_apart
 
 ROUGE_KIND = "conseq_rouge"
 # What can change without the trained model becoming another.
-FREE = ("candidates", "scoring", "selection", "evaluation", "interpolate", *likelihood.UNCHECKED)
+FREE = ("candidates", "scoring", "selection", "evaluation", "interpolate", *run_folder.UNCHECKED)
 
 
 class Triples(Tokenise):
@@ -88,7 +88,7 @@ def run(config: ConseqConfig, workdir: Path, *, terminal: TextIO | None = None, 
     make_quals(config)
     if config.tensorboard:
         require_package()
-    with likelihood.claimed(config, workdir):
+    with run_folder.claimed(config, workdir):
         shared = Path(config.candidates.folder) if config.candidates.folder else workdir
         with steps.alone(shared, lambda: say(f"waiting for another run in {shared}")):
             candidates = sample(config, shared, say)
@@ -287,7 +287,7 @@ def train(
     first = parallel.is_first_process()
     start = Summarizer.from_pretrained(config.model.initial, config.model.tokenizer or None)
     own = start.conventions(config.evaluation.search())
-    inputs = likelihood.settings_without(FREE, config) | {
+    inputs = run_folder.settings_without(FREE, config) | {
         "selected": steps.sha256(selected),
         "start": start.identity,
     }
@@ -313,7 +313,7 @@ def train(
     texts = JsonLines(selected)
     config = likelihood.in_steps(config, loader.count_steps(texts, triples, data, 1.0))
     counts = dict(triples.counts)  # of one epoch
-    journal = likelihood.make_journal(config, workdir, terminal, profile)
+    journal = run_folder.make_journal(config, workdir, terminal, profile)
     counts = "  ".join(f"{name} {count:,}" for name, count in counts.items())
     journal.say(f"training: {len(texts)} pairs of S+ and S-, {config.steps} steps  {counts}")
     params = train_loop(
@@ -328,8 +328,8 @@ def train(
         journal=journal,
         sample=sample_of(texts, triples, data),
     )
-    likelihood.close_journal(journal, workdir)
-    likelihood.export(towards(params), model, tokenizer, folder, dtype=config.export_dtype)
+    run_folder.close_journal(journal, workdir)
+    model_folders.export(towards(params), model, tokenizer, folder, dtype=config.export_dtype)
     if first:
         keep_conventions(folder, own)
         steps.note(folder, exported)
@@ -339,13 +339,13 @@ def train(
 
 def prepare_training(config: ConseqConfig, own: Conventions):
     """The model to start from, its tokenizer, how S+ and S- become examples, and how these are cut into batches."""
-    model, tokenizer = likelihood.prepare_model(config)
+    model, tokenizer = model_folders.prepare_model(config)
     tokenizer.source_bos, tokenizer.prefix = own.source_bos, own.prefix
     data = dataclasses.replace(config.data, max_targets=2, pair_buckets=(2,))
     positions = model.config.max_positions
     triples = Triples(
         tokenizer,
-        source_limit=min(likelihood.LONGEST_SOURCE, positions, data.source_buckets[-1]),
+        source_limit=min(training_data.LONGEST_SOURCE, positions, data.source_buckets[-1]),
         target_limit=min(data.max_target_tokens, positions, data.target_buckets[-1])
         - (own.forced_first_id is not None),
         forced_first_id=own.forced_first_id,
@@ -387,7 +387,7 @@ def fresh(triples: Triples) -> Triples:
 
 def sample_of(texts, triples: Triples, data, *, of: int | None = None) -> Sample:
     """Some of the batches; `of`: how many rows there will be, where that is not known yet."""
-    batches, count = loader.batches_of_sample(texts, fresh(triples), data, likelihood.SAMPLE_TEXTS)
+    batches, count = loader.batches_of_sample(texts, fresh(triples), data, training_data.SAMPLE_TEXTS)
     return Sample(batches, count, of or len(texts))
 
 
@@ -412,7 +412,7 @@ def plan_of(config: ConseqConfig, selected: Path, *, limit: int | None = None, r
         texts, expected = JsonLines(selected), None
     else:
         documents = training_documents(config)
-        places = [len(documents) * number // likelihood.SAMPLE_TEXTS for number in range(likelihood.SAMPLE_TEXTS)]
+        places = [len(documents) * number // training_data.SAMPLE_TEXTS for number in range(training_data.SAMPLE_TEXTS)]
         rows = [documents[place] for place in sorted(set(places))]
         texts = [Text(row.document, (Target(row.reference), Target(row.reference))) for row in rows]
         share = chosen.candidate_ratio * (1 if config.kind == ROUGE_KIND else chosen.reference_ratio)

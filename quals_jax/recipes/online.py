@@ -24,7 +24,7 @@ from quals_jax.data import loader
 from quals_jax.data.summaries import JsonLines
 from quals_jax.precision import Precision
 from quals_jax.quals import Quals
-from quals_jax.recipes import conseq, likelihood, steps
+from quals_jax.recipes import conseq, model_folders, run_folder, steps
 from quals_jax.recipes.config import ONLINE_KIND, OnlineConseqConfig
 from quals_jax.recipes.documents import Document, Documents
 from quals_jax.summarizer import Summarizer
@@ -37,7 +37,7 @@ from quals_jax.training.plan import Plan
 from quals_jax.training.state import take_apart
 
 # What can change without the trained model becoming another.
-FREE = ("evaluation", "epochs", "interpolate", *(name for name in likelihood.UNCHECKED if name != "steps"))
+FREE = ("evaluation", "epochs", "interpolate", *(name for name in run_folder.UNCHECKED if name != "steps"))
 
 
 def run(
@@ -62,7 +62,7 @@ def run(
     if config.tensorboard:
         require_package()
     quals = conseq.make_quals(config)
-    with likelihood.claimed(config, workdir):
+    with run_folder.claimed(config, workdir):
         return conseq.compare(config, workdir, Rounds(config, workdir, quals, terminal, say, profile).all(), say)
 
 
@@ -96,7 +96,7 @@ class Rounds:
         self.documents = conseq.training_documents(config)
         start = Summarizer.from_pretrained(config.model.initial, config.model.tokenizer or None)
         self.own = start.conventions(config.evaluation.search())
-        chosen = likelihood.settings_without(FREE, config)
+        chosen = run_folder.settings_without(FREE, config)
         made_from = {"documents": self.documents.fingerprint(), "start": start.identity, "score": quals.signature}
         self.inputs = chosen | made_from
         self.summarizer, self.planned, self.made = None, False, 0
@@ -117,7 +117,7 @@ class Rounds:
         self.mesh = parallel.make_mesh()
         self.loss = contrastive_training_loss(config.label_smoothing)
         self.programs = prepare(config, self.model, self.loss, self.mesh)
-        self.journal = likelihood.make_journal(config, self.workdir, self.terminal, self.profile)
+        self.journal = run_folder.make_journal(config, self.workdir, self.terminal, self.profile)
         params, self.made = None, self._steps_made()
         for number, begin in enumerate(range(0, config.steps, config.online.every)):
             end = min(begin + config.online.every, config.steps)
@@ -125,8 +125,8 @@ class Rounds:
                 continue  # a later round has begun, or can
             selected = self._pool(number, begin, params)
             params = self._train(selected, number, end)
-        likelihood.close_journal(self.journal, self.workdir)
-        likelihood.export(towards(params), self.model, self.tokenizer, folder, dtype=config.export_dtype)
+        run_folder.close_journal(self.journal, self.workdir)
+        model_folders.export(towards(params), self.model, self.tokenizer, folder, dtype=config.export_dtype)
         if first:
             conseq.keep_conventions(folder, self.own)
             steps.note(folder, exported)

@@ -98,7 +98,7 @@ def test_killed_in_every_step_it_ends_as_one_never_killed(config, finished, tmp_
 
                 patched.setattr(steps, "write_whole", write_one)
             elif name == "train":  # when training is done, before anything is written
-                patched.setattr(conseq_recipe.likelihood, "export", _kill)
+                patched.setattr(conseq_recipe.model_folders, "export", _kill)
             else:
                 patched.setattr(conseq_recipe, name, _kill)
             with pytest.raises(Killed):
@@ -132,7 +132,7 @@ def test_a_finished_run_makes_nothing_again_and_other_settings_only_what_they_to
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("*.jsonl")}
     with monkeypatch.context() as patched:
         patched.setattr(conseq_recipe, "quals_scores", _kill)
-        patched.setattr(conseq_recipe.likelihood, "export", _kill)
+        patched.setattr(conseq_recipe.model_folders, "export", _kill)
         assert conseq_recipe.run(config, whole) == table
         assert {path: path.stat().st_mtime_ns for path in whole.rglob("*.jsonl")} == before
         other = dataclasses.replace(config, seed=4)

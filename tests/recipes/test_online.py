@@ -192,7 +192,7 @@ def test_killed_at_every_point_it_ends_as_one_never_killed(config, finished, tmp
         at_call(conseq_recipe, "quals_scores", 2),
         at_call(online.Checkpoints, "save", 1),
         at_call(online.Checkpoints, "save", 3, after=True),  # in the last round
-        at_call(online.likelihood, "export", 1),
+        at_call(online.model_folders, "export", 1),
     ):
         killed(patch)
     assert len({tuple(own) for own in kills}) >= 4  # it came further from kill to kill
@@ -230,7 +230,7 @@ def test_the_model_may_lie_on_the_way_to_the_trained_weights(config, finished, t
 
 def test_changed_candidates_of_a_round_at_work_are_refused(config, tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(online.likelihood, "export", lambda *_, **__: (_ for _ in ()).throw(Killed))
+        patched.setattr(online.model_folders, "export", lambda *_, **__: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             online.run(dataclasses.replace(config, steps=2), tmp_path)
     path = tmp_path / "rounds" / "000" / "candidates.jsonl"

@@ -11,7 +11,7 @@ from quals_jax import QAGen, SearchConfig, parallel
 from quals_jax.data.texts import Target, Text, Tokenise
 from quals_jax.pair_formats import FORMATS, PairCodec
 from quals_jax.pairs import QAPair
-from quals_jax.recipes import likelihood
+from quals_jax.recipes import likelihood, model_folders
 from quals_jax.sentencepiece import SentencePieceTokenizer
 from quals_jax.training.config import DataConfig, ModelConfig, OptimizerConfig, TrainConfig
 
@@ -73,6 +73,6 @@ def test_targets_and_padding_are_the_models_own(tmp_path):
 def test_a_t5_of_unknown_format_wants_one_named(tmp_path):
     initial = make_tiny_t5(tmp_path / "initial", kind="none")
     with pytest.raises(ValueError, match="it is not known how"):
-        likelihood.prepare_model(config(tmp_path, initial, ""))
-    model, tokenizer = likelihood.prepare_model(config(tmp_path, initial, "qag"))
+        model_folders.prepare_model(config(tmp_path, initial, ""))
+    model, tokenizer = model_folders.prepare_model(config(tmp_path, initial, "qag"))
     assert tokenizer.pair_format == "qag" and model.config.dropout == 0.0
