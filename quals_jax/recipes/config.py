@@ -13,11 +13,14 @@ from quals_jax.decoding.sampling import SamplingConfig
 from quals_jax.metrics import require_known
 from quals_jax.training.config import TrainConfig, check_types
 
-KINDS = ("conseq", "conseq_rouge")
+ROUGE_KIND = "conseq_rouge"
+KINDS = ("conseq", ROUGE_KIND)
 ONLINE_KIND = "conseq_online"
+POSITIVES = ("reference", "candidate", "either")
 SUMMARY_SCORES = ("likelihood", "beam")
 LEAST = (
     ("candidates", "samples", 1),
+    ("candidates", "beams", 0),
     ("candidates", "batch_size", 1),
     ("candidates", "block_rows", 1),
     ("candidates", "rows", 0),
@@ -31,11 +34,12 @@ LEAST = (
 
 @dataclass
 class CandidateConfig:
-    """The summaries that are sampled of every training document (`data.train`) from the model at `model.initial`."""
+    """The summaries that the model at `model.initial` writes of every training document (`data.train`)."""
 
     folder: str = ""  # where candidates and their scores are kept, for several runs to share; empty: WORKDIR
     rows: int = 0  # the first so many documents; 0: all
     samples: int = 6
+    beams: int = 0  # so many by beam search too, in front of the samples, likeliest first
     k: int = 50
     min_length: int = 10
     max_length: int = 60
@@ -47,6 +51,11 @@ class CandidateConfig:
 
     def sampling(self) -> SamplingConfig:
         return SamplingConfig(self.k, self.min_length, self.max_length, self.temperature)
+
+    def search(self, own: SearchConfig) -> SearchConfig:
+        """The search for `beams`, in what is not said here as the model's `own`."""
+        lengths = {"min_length": self.min_length, "max_length": self.max_length}
+        return dataclasses.replace(own, num_beams=self.beams, num_groups=1, **lengths)
 
 
 @dataclass
@@ -69,7 +78,8 @@ class ScoringConfig:
 
 @dataclass
 class SelectionConfig:
-    """Which documents give S+ (their reference) and S- (their worst candidate): those in both shares."""
+    """Which documents give S+ (their reference) and S- (their worst candidate): those in both shares. With another `positive` S+ may be a
+    candidate that scores as high as the references of that share: see quals_jax/recipes/selection.py."""
 
     candidate_ratio: float = 0.3  # with the lowest-scored worst candidates
     reference_ratio: float = 0.3  # with the highest-scored references; of no use to conseq_rouge
@@ -78,6 +88,25 @@ class SelectionConfig:
         0.0  # S- is drawn from all candidates that score so much lower than the reference; 0: it is the lowest
     )
     seed: int = 0  # of that draw
+    positive: str = (
+        "reference"  # S+; or "candidate", one of those; or "either", one of those where the reference is not good
+    )
+
+    def check(self, kind: str) -> None:
+        """Raises ValueError naming the field, its value and what would be right."""
+        for own in ("candidate_ratio", "reference_ratio"):
+            value = getattr(self, own)
+            if not 0 < value <= 1:
+                raise ValueError(f"selection.{own} is {value}; it must be more than 0 and at most 1")
+        if self.margin < 0:
+            raise ValueError(f"selection.margin is {self.margin}; it must be at least 0")
+        if self.positive not in POSITIVES:
+            raise ValueError(f"selection.positive is {self.positive!r}; it must be one of {', '.join(POSITIVES)}")
+        for own, value, usual in (("margin", self.margin, 0), ("positive", self.positive, POSITIVES[0])):
+            if value != usual and (self.highest or kind == ROUGE_KIND):
+                raise ValueError(
+                    f"selection.{own} is {value!r}; it must be {usual!r} with selection.highest, and for conseq_rouge"
+                )
 
 
 @dataclass
@@ -153,16 +182,7 @@ class ConseqConfig(TrainConfig):
             raise ValueError(
                 f"scoring.summary_score is {self.scoring.summary_score!r}; it must be one of {', '.join(SUMMARY_SCORES)}"
             )
-        for own in ("candidate_ratio", "reference_ratio"):
-            value = getattr(self.selection, own)
-            if not 0 < value <= 1:
-                raise ValueError(f"selection.{own} is {value}; it must be more than 0 and at most 1")
-        if self.selection.margin < 0:
-            raise ValueError(f"selection.margin is {self.selection.margin}; it must be at least 0")
-        if self.selection.margin and (self.selection.highest or self.kind == "conseq_rouge"):
-            raise ValueError(
-                f"selection.margin is {self.selection.margin}; it must be 0 with selection.highest, and for conseq_rouge"
-            )
+        self.selection.check(self.kind)
         for part in (self.candidates.sampling, self.scoring.search, self.evaluation.search):
             part()  # they check themselves
         if (names := self.evaluation.metrics.split()) != ["none"]:

@@ -23,7 +23,7 @@ from typing import TextIO
 
 import numpy as np
 
-from quals_jax import conseq, parallel
+from quals_jax import parallel
 from quals_jax.data import loader
 from quals_jax.data.summaries import JsonLines
 from quals_jax.data.texts import Target, Text, Tokenise
@@ -32,11 +32,11 @@ from quals_jax.metrics.rouge import processes_for, rouge
 from quals_jax.qagen import QAGen
 from quals_jax.quals import Quals
 from quals_jax.recipes import likelihood, model_folders, run_folder, steps, training_data
-from quals_jax.recipes.config import KINDS, CandidateConfig, ConseqConfig
+from quals_jax.recipes.config import KINDS, ROUGE_KIND, CandidateConfig, ConseqConfig
 from quals_jax.recipes.documents import Document, Documents, scores_of
 from quals_jax.recipes.evaluation import System, evaluate, metrics_for
 from quals_jax.recipes.judged import Judge, make_judge
-from quals_jax.report.score_plot import plot_scores
+from quals_jax.recipes.selection import expected_share, select
 from quals_jax.summarizer import Conventions, Summarizer, described
 from quals_jax.tokenizer import Tokenizer
 from quals_jax.training.events import require_package
@@ -44,7 +44,6 @@ from quals_jax.training.loop import prepare
 from quals_jax.training.plan import Plan, Sample
 from quals_jax.training.state import take_apart
 
-ROUGE_KIND = "conseq_rouge"
 # What can change without the trained model becoming another.
 FREE = ("candidates", "scoring", "selection", "evaluation", "interpolate", *run_folder.UNCHECKED)
 
@@ -118,7 +117,7 @@ def training_documents(config: ConseqConfig) -> Documents:
 
 
 def sample(config: ConseqConfig, folder: Path, say: Callable[[str], None]) -> Path:
-    """The file of candidates: `samples` of every document, from the model that training starts from."""
+    """The file of candidates: `beams` and `samples` of every document, from the model that training starts from."""
     documents, summarizer = training_documents(config), make_summarizer(config)
     inputs = {"model": summarizer.identity, "documents": documents.fingerprint(), "dtype": config.model.dtype}
     return sample_from(summarizer, documents, config.candidates, folder, inputs, say)
@@ -141,12 +140,16 @@ def sample_from(
 
     def make(rows: range) -> list[dict]:
         own = [documents[row] for row in rows]
-        sampled = summarizer.sample([row.document for row in own], settings.samples, sampling, settings.seed)
+        texts = [row.document for row in own]
+        sampled = summarizer.sample(texts, settings.samples, sampling, settings.seed)
+        searched = summarizer.beams(texts) if settings.beams else [[] for _ in own]
         return [
-            {"id": row.id, "document": row.document, "reference": row.reference, "candidates": texts}
-            for row, texts in zip(own, sampled, strict=True)
+            {"id": row.id, "document": row.document, "reference": row.reference, "candidates": [*beams, *samples]}
+            for row, beams, samples in zip(own, searched, sampled, strict=True)
         ]
 
+    if settings.beams:
+        summarizer.use(settings.search(summarizer.search))
     say(f"sampling: {len(documents)} documents")
     steps.in_blocks(
         result, candidate_inputs(settings, inputs), len(documents), make, block_rows=settings.block_rows,
@@ -160,7 +163,7 @@ def candidate_inputs(settings: CandidateConfig, inputs: dict) -> dict:
     return inputs | {
         "samples": settings.samples, "seed": settings.seed, "block_rows": settings.block_rows,
         "sampling": dataclasses.asdict(settings.sampling()),
-    }  # fmt: skip
+    } | ({"beams": settings.beams} if settings.beams else {})  # fmt: skip
 
 
 def score(
@@ -175,7 +178,7 @@ def score(
     signature = "mean of ROUGE-1, 2, L" if by_rouge else quals.signature
     inputs = {"candidates": steps.sha256(candidates), "score": signature, "block_rows": config.candidates.block_rows}
 
-    with processes_for(len(rows) * config.candidates.samples if by_rouge else 0) as pool:
+    with processes_for(sum(len(row["candidates"]) for row in rows) if by_rouge else 0) as pool:
 
         def make(block: range) -> list[dict]:
             own = [rows[row] for row in block]
@@ -208,36 +211,6 @@ def rouge_scores(rows: list[dict], pool=None) -> list[dict]:
     ]
 
 
-def select(config: ConseqConfig, workdir: Path, scores: Path, say: Callable[[str], None]) -> Path:
-    """The file of S+ and S-, lowest candidate first, and a plot of the scores beside it.
-
-    Raises:
-        ValueError: if nothing was selected.
-    """
-    result, plot = workdir / "selected.jsonl", workdir / "scores.png"
-    chosen_by = dataclasses.asdict(config.selection)
-    inputs = {"scores": steps.sha256(scores), **chosen_by, "by": config.kind}
-    if not parallel.any_process(not (steps.fits(result, inputs) and plot.exists())):
-        return result
-    rows = list(steps.read_rows(scores))
-    references = None if config.kind == ROUGE_KIND else [row["reference_score"] for row in rows]
-    chosen = conseq.select([row["candidate_scores"] for row in rows], references, **chosen_by)
-    if not chosen:  # in every process: none must wait for one that has failed
-        raise ValueError(
-            f"of {len(rows)} documents none is in both the lowest {chosen_by['candidate_ratio']} of the candidates and"
-            f" the highest {chosen_by['reference_ratio']} of the references; raise selection.candidate_ratio or"
-            " selection.reference_ratio"
-        )
-    if parallel.is_first_process():
-        triples = [triple(rows[document], candidate) for document, candidate in chosen]
-        steps.write_whole(result, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in triples))
-        plot_scores(plot, rows, triples)
-        steps.note(result, inputs)
-        say(f"selected: {len(triples)} of {len(rows)} documents")
-    parallel.wait_for_all("selected")
-    return result
-
-
 def hold_out(config: ConseqConfig, shared: Path, workdir: Path, say: Callable[[str], None]) -> Path:
     """The file of S+ and S- of `data.validation`, made as those of the training documents are, in folders `validation`.
 
@@ -257,18 +230,6 @@ def hold_out(config: ConseqConfig, shared: Path, workdir: Path, say: Callable[[s
         return select(own, folders[1], score(own, folders[0], sample(own, folders[0], say), say), say)
     except ValueError as error:
         raise ValueError(f"validation ({config.data.validation}): {error}") from None
-
-
-def triple(row: dict, candidate: int) -> dict:
-    """A row of selected.jsonl: S+ is the reference, S- the candidate."""
-    return {
-        "id": row["id"],
-        "document": row["document"],
-        "summaries": [row["reference"], row["candidates"][candidate]],
-        "positive_score": row["reference_score"],
-        "negative_score": row["candidate_scores"][candidate],
-        "candidate": candidate,
-    }
 
 
 def train(
@@ -404,7 +365,6 @@ def plan(config: ConseqConfig, workdir: Path, *, limit: int | None = None) -> Pl
 
 def plan_of(config: ConseqConfig, selected: Path, *, limit: int | None = None, read: int | None = None) -> Plan:
     """The plan of training on these S+ and S-; where they are not there yet, of what may come of so many documents (None: of all)."""
-    chosen = config.selection
     start = Summarizer.from_pretrained(config.model.initial, config.model.tokenizer or None)
     own = start.conventions(config.evaluation.search())
     model, _, triples, data = prepare_training(config, own)
@@ -415,8 +375,7 @@ def plan_of(config: ConseqConfig, selected: Path, *, limit: int | None = None, r
         places = [len(documents) * number // training_data.SAMPLE_TEXTS for number in range(training_data.SAMPLE_TEXTS)]
         rows = [documents[place] for place in sorted(set(places))]
         texts = [Text(row.document, (Target(row.reference), Target(row.reference))) for row in rows]
-        share = chosen.candidate_ratio * (1 if config.kind == ROUGE_KIND else chosen.reference_ratio)
-        expected = max(round(share * (read or len(documents))), 1)
+        expected = max(round(expected_share(config) * (read or len(documents))), 1)
     sample = sample_of(texts, triples, data, of=expected)
     config = likelihood.in_steps(config, max(math.ceil(sample.steps_per_epoch), 1))
     from quals_jax.training.contrastive import contrastive_training_loss

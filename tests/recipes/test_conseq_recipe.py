@@ -124,6 +124,17 @@ def test_selected_rows_are_those_that_select_names(config, finished):
         assert row["summaries"] == [rows[document]["reference"], rows[document]["candidates"][candidate]]
 
 
+def test_hypotheses_of_beam_search_stand_in_front_of_the_samples(config, finished, tmp_path):
+    whole, _ = finished
+    settings = dataclasses.replace(config.candidates, beams=2)
+    own = dataclasses.replace(config, candidates=settings)
+    rows = list(steps.read_rows(conseq_recipe.sample(own, tmp_path, lambda line: None)))
+    searched = Summarizer.from_pretrained(config.model.initial, search=config.evaluation.search(), batch_size=1)
+    beams = searched.beams([row["document"] for row in rows])
+    for row, two, sampled in zip(rows, beams, steps.read_rows(whole / "candidates.jsonl"), strict=True):
+        assert len(two) == 2 and row["candidates"] == two + sampled["candidates"]
+
+
 def test_a_finished_run_makes_nothing_again_and_other_settings_only_what_they_touch(
     config, finished, monkeypatch, tmp_path
 ):
@@ -288,6 +299,7 @@ def test_rows_with_one_target_too_long_are_left_out(config):
         ({"selection": SelectionConfig(margin=0.2, highest=True)}, "selection.margin is 0.2; it must be 0"),
         ({"kind": "conseq_rouge", "selection": SelectionConfig(margin=0.2)}, "selection.margin is 0.2; it must be 0"),
         ({"candidates": CandidateConfig(samples=0)}, "candidates.samples is 0"),
+        ({"candidates": CandidateConfig(beams=-1)}, "candidates.beams is -1"),
         ({"data": DataConfig(train="gazette:train")}, "candidates.rows is 0"),
         ({"model": ModelConfig(tokenizer="x")}, "model.initial is ''"),
     ],
