@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 from quals_jax.decoding.covering import Answers, Places, next_tokens
 from quals_jax.decoding.rules import Rules
 from quals_jax.decoding.search_config import SearchConfig
-from quals_jax.decoding.top_k import top_k
+from quals_jax.decoding.shortlists import shortlists
 from quals_jax.kernels.group_choice import UNCOUNTED, choose_by_scan
 
 Choose = Callable[..., tuple[Array, Array]]  # like `choose_by_scan`
@@ -46,11 +46,8 @@ def best_continuations(
 ) -> Candidates:
     """The 2 x beams best continuations, group after group, each group paying for the tokens that earlier groups chose.
 
-    The vocabulary is looked at once. Of each beam only its best `shortlist` tokens are kept, and they provably suffice: with K beams
-    a group, earlier groups penalise at most 2K(G-1) tokens, a few more are forbidden, and 2K are wanted; so among the best
-    2K(G-1) + 2K + forbidden tokens of a beam at least 2K are free of both, and each of these is at least as good as any token
-    outside, at a lower id where it is equal (top_k prefers lower ids). The short list is then sorted by token id: equal scores
-    fall as they would in a search of the whole vocabulary, to the lowest beam and then the lowest token.
+    The vocabulary is looked at once. Of each beam only a short list of its best tokens is kept (`shortlists`, and why it suffices);
+    equal scores fall as they would in a search of the whole vocabulary, to the lowest beam and then the lowest token.
 
     With `answers`, a beam that is in its answer has another list: what its text may go on with. What scores -inf then costs later groups
     nothing. `choose` is how the groups' dependent choice is made.
@@ -60,9 +57,8 @@ def best_continuations(
     logits = jnp.where(jnp.isnan(logits), -jnp.inf, logits)
     blocked = _blocked(held, step, config, start_id)
     forbidden = 2 + (blocked.shape[-1] if blocked is not None else 0)
-    shortlist = min(vocab, wanted * groups + forbidden)
     normaliser = jax.nn.logsumexp(logits, axis=-1, keepdims=True)
-    values, tokens = top_k(logits, shortlist)  # [batch, beam, shortlist]
+    values, tokens = shortlists(logits, groups, wanted, forbidden)
 
     # A forced token may lie outside the list: it is added, as a token that does not exist where it is in the list already.
     forced_id = jnp.full((), eos_id, jnp.int32)
@@ -79,8 +75,9 @@ def best_continuations(
         tokens, options = _equally_long(tokens, options, vocab)
         values, chances = _equally_long(values, chances, -jnp.inf)
         tokens, values = (jnp.where(inside[..., None], *own) for own in ((options, tokens), (chances, values)))
-    order = jnp.argsort(tokens, axis=-1)
-    tokens, values = (jnp.take_along_axis(array, order, axis=-1) for array in (tokens, values))
+        # By token, so that what is spelled from several places stands side by side.
+        by_token = jnp.argsort(tokens, axis=-1)
+        tokens, values = (jnp.take_along_axis(array, by_token, axis=-1) for array in (tokens, values))
     # A beam without a finite logit has no continuation.
     model_logprobs = jnp.where(jnp.isfinite(normaliser), values - normaliser, -jnp.inf)
 
@@ -97,8 +94,14 @@ def best_continuations(
         forced = jnp.where(tokens == forced_id, 0.0, -jnp.inf).astype(logprobs.dtype)
         logprobs = jnp.where(step < len(rules.prefix), forced, logprobs)
     strength = config.diversity_strength
+    # Of equal scores that of the lowest beam comes first, and then that of the lowest token, of which `vocab` may be there repeatedly.
+    length = tokens.shape[-1]
+    order = jnp.broadcast_to(jnp.arange(length), tokens.shape)
+    if answers is None:
+        order = jnp.where(tokens == vocab, vocab + order, tokens)
+    order += (jnp.arange(beams) // groups * (vocab + length))[:, None]
     return _group_by_group(
-        tokens, logprobs, model_logprobs, totals, step, groups, wanted, strength, rules.free, answers is not None, choose
+        tokens, logprobs, model_logprobs, totals, order, step, groups, wanted, strength, rules.free, answers is not None, choose
     )  # fmt: skip
 
 
@@ -112,10 +115,10 @@ def _equally_long(first: Array, second: Array, fill) -> tuple[Array, Array]:
 
 
 def _group_by_group(
-    tokens, logprobs, model_logprobs, totals, step, groups: int, wanted: int, strength: float, free: tuple[int, ...], only_possible: bool,
-    choose: Choose,
+    tokens, logprobs, model_logprobs, totals, order, step, groups: int, wanted: int, strength: float, free: tuple[int, ...],
+    only_possible: bool, choose: Choose,
 ) -> Candidates:  # fmt: skip
-    """The dependent part of the choice, over the short lists alone."""
+    """The dependent part of the choice, over the short lists alone; `order` is that of equal scores in a list."""
     batch, beams, length = tokens.shape
     per_group = beams // groups
     # fairseq: at first all beams are alike, and only the first of a group is used.
@@ -127,7 +130,7 @@ def _group_by_group(
         """[batch, group, beam of the group * place]; slot = beam of the group * groups + group."""
         return jnp.moveaxis(array.reshape(batch, per_group, groups, length), 1, 2).reshape(batch, groups, -1)
 
-    lists = map(by_group, (counted, logprobs, totals))
+    lists = map(by_group, (counted, logprobs, totals, order))
     scores, place = choose(*lists, wanted=wanted, strength=strength, only_possible=only_possible)
     slots = place // length * groups + jnp.arange(groups)[:, None]
     # [batch, group, rank] -> [batch, rank * group]

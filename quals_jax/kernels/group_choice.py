@@ -18,6 +18,8 @@ from quals_jax.kernels import on_this_platform
 
 UNCOUNTED = -2  # a token that no group pays for
 NONE = -1  # what a group has not chosen yet
+TAKEN = 2**31 - 1  # behind every place in the order
+FEW = 4  # so many are picked one after the other; for more the lists are sorted
 LARGEST = 2**16  # candidates x places of a list, which the kernel compares at once: 127 groups of one beam
 
 
@@ -25,37 +27,62 @@ def choose_by_scan(
     tokens: Int[Array, "batch group place"],
     logprobs: Float[Array, "batch group place"],
     totals: Float[Array, "batch group place"],
+    order: Int[Array, "batch group place"],
     *,
     wanted: int,
     strength: float,
     only_possible: bool,
 ) -> tuple[Float[Array, "batch group rank"], Int[Array, "batch group rank"]]:
-    """Of every group the `wanted` best scores, best first, equal ones by place; and their places.
+    """Of every group the `wanted` best scores, best first, equal ones by `order`, in which no two of a list are equal; and their places.
 
     A score is `(logprob - strength * count) + total`, where `count` says how often earlier groups chose the token (`UNCOUNTED` ones cost
     nothing, and with `only_possible` neither does what scored -inf).
     """
     batch, groups, _ = tokens.shape
+    if wanted > FEW:
+        sorted_places = jnp.argsort(order, axis=-1)
+        tokens, logprobs, totals = (
+            jnp.take_along_axis(array, sorted_places, axis=-1) for array in (tokens, logprobs, totals)
+        )
 
     def choose(chosen, group):
-        number, tokens, logprobs, totals = group
+        number, tokens, logprobs, totals, order = group
         counts = jnp.sum(tokens[..., None] == chosen[:, None, :], axis=-1)  # [batch, place]
-        best, place = jax.lax.top_k(logprobs - strength * counts.astype(logprobs.dtype) + totals, wanted)
+        scores = logprobs - strength * counts.astype(logprobs.dtype) + totals
+        best, place = jax.lax.top_k(scores, wanted) if wanted > FEW else _one_by_one(scores, order, wanted)
         # fairseq: all 2K candidates of a group count, taken or not; one found twice counts twice.
         token = jnp.maximum(jnp.take_along_axis(tokens, place, axis=-1), NONE)
         token = jnp.where(best > -jnp.inf, token, NONE) if only_possible else token
         return jax.lax.dynamic_update_slice_in_dim(chosen, token, number * wanted, axis=1), (best, place)
 
     chosen = jnp.broadcast_to(jnp.zeros_like(tokens[:, 0, :1]) + NONE, (batch, groups * wanted))
-    by_group = (jnp.swapaxes(array, 0, 1) for array in (tokens, logprobs, totals))
+    by_group = (jnp.swapaxes(array, 0, 1) for array in (tokens, logprobs, totals, order))
     _, found = jax.lax.scan(choose, chosen, (jnp.arange(groups), *by_group))
-    return tuple(jnp.swapaxes(array, 0, 1) for array in found)
+    best, place = (jnp.swapaxes(array, 0, 1) for array in found)
+    return best, jnp.take_along_axis(sorted_places, place, axis=-1) if wanted > FEW else place
+
+
+def _one_by_one(
+    scores: Float[Array, "batch place"], order: Int[Array, "batch place"], wanted: int
+) -> tuple[Float[Array, "batch rank"], Int[Array, "batch rank"]]:
+    """The best scores and their places; of equal ones the first in the order, without sorting by it."""
+    places = jnp.arange(scores.shape[-1], dtype=jnp.int32)
+    left, found = order, []
+    for _ in range(wanted):
+        best = jnp.max(jnp.where(left < TAKEN, scores, -jnp.inf), axis=-1, keepdims=True)
+        first = jnp.min(jnp.where(scores == best, left, TAKEN), axis=-1, keepdims=True)
+        here = order == first
+        found.append((best, jnp.min(jnp.where(here, places, TAKEN), axis=-1, keepdims=True)))
+        left = jnp.where(here, TAKEN, left)
+    best, place = zip(*found, strict=True)
+    return jnp.concatenate(best, axis=-1), jnp.concatenate(place, axis=-1)
 
 
 def choose_in_kernel(
     tokens: Int[Array, "batch group place"],
     logprobs: Float[Array, "batch group place"],
     totals: Float[Array, "batch group place"],
+    order: Int[Array, "batch group place"],
     *,
     wanted: int,
     strength: float,
@@ -65,9 +92,12 @@ def choose_in_kernel(
     batch, groups, places = tokens.shape
     width, chosen = _whole(places), _whole(groups * wanted)
     if width * chosen > LARGEST:
-        return choose_by_scan(tokens, logprobs, totals, wanted=wanted, strength=strength, only_possible=only_possible)
+        return choose_by_scan(
+            tokens, logprobs, totals, order, wanted=wanted, strength=strength, only_possible=only_possible
+        )
     missing = ((0, 0), (0, 0), (0, width - places))
     tokens = jnp.pad(tokens, missing, constant_values=UNCOUNTED)
+    order = jnp.pad(order, missing, constant_values=TAKEN)
     logprobs, totals = (jnp.pad(array, missing, constant_values=-jnp.inf) for array in (logprobs, totals))
     kernel = partial(_kernel, wanted=wanted, strength=strength, only_possible=only_possible)
 
@@ -76,11 +106,11 @@ def choose_in_kernel(
         out = pl.BlockSpec((None, 1, chosen), lambda row: (row, 0, 0))
         shape = batch, 1, chosen
         return pl.pallas_call(
-            kernel, grid=(batch,), in_specs=[row] * 3, out_specs=[out] * 2, name="group_choice",
+            kernel, grid=(batch,), in_specs=[row] * 4, out_specs=[out] * 2, name="group_choice",
             out_shape=[jax.ShapeDtypeStruct(shape, logprobs.dtype), jax.ShapeDtypeStruct(shape, jnp.int32)], **how,
         )(*arrays)  # fmt: skip
 
-    best, where = on_this_platform(call, tokens, logprobs, totals)
+    best, where = on_this_platform(call, tokens, logprobs, totals, order)
     return tuple(array[:, 0, : groups * wanted].reshape(batch, groups, wanted) for array in (best, where))
 
 
@@ -89,7 +119,7 @@ def _whole(size: int) -> int:
     return max(128, 1 << (size - 1).bit_length())
 
 
-def _kernel(tokens, logprobs, totals, best_out, where_out, *, wanted: int, strength: float, only_possible: bool):
+def _kernel(tokens, logprobs, totals, order, best_out, where_out, *, wanted: int, strength: float, only_possible: bool):
     groups, width = tokens.shape
     chosen = best_out.shape[-1]
     place = jax.lax.broadcasted_iota(jnp.int32, (1, width), 1)
@@ -100,25 +130,26 @@ def _kernel(tokens, logprobs, totals, best_out, where_out, *, wanted: int, stren
 
     def choose(group, carry):
         own = pl.ds(group, 1)
-        token = tokens[own, :]
+        token, ranked = tokens[own, :], order[own, :]
         counts = jnp.sum((carry[0] == token).astype(logprobs.dtype), axis=0, keepdims=True)
         scores = (logprobs[own, :] - strength * counts) + totals[own, :]
 
         def pick(rank, carry):
             left, taken, best, where = carry
-            score = jnp.max(jnp.where(left < width, scores, -jnp.inf))
-            spot = jnp.min(jnp.where(scores == score, left, width))
-            id = jnp.maximum(jnp.sum(jnp.where(place == spot, token, 0)), NONE)
+            score = jnp.max(jnp.where(left < TAKEN, scores, -jnp.inf))
+            here = ranked == jnp.min(jnp.where(scores == score, left, TAKEN))
+            spot = jnp.sum(jnp.where(here, place, 0))
+            id = jnp.maximum(jnp.sum(jnp.where(here, token, 0)), NONE)
             id = jnp.where(score > -jnp.inf, id, NONE) if only_possible else id
             number = group * wanted + rank
             return (
-                jnp.where(place == spot, width, left),
+                jnp.where(here, TAKEN, left),
                 jnp.where(down == number, id, taken),
                 jnp.where(along == number, score, best),
                 jnp.where(along == number, spot, where),
             )
 
-        return jax.lax.fori_loop(0, wanted, pick, (place, *carry))[1:]
+        return jax.lax.fori_loop(0, wanted, pick, (ranked, *carry))[1:]
 
     empty = (
         jnp.full((chosen, 1), NONE, jnp.int32),
