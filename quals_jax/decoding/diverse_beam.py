@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -222,13 +223,32 @@ def _moved(cache, parents: Int[Array, "batch beam"]):
         return dataclasses.replace(cache, ancestors=_gather(ancestors, parents))
 
     def move(cache):
-        return jax.tree.map(lambda leaf: _gather(leaf, parents) if leaf.ndim >= 2 else leaf, cache)
+        return _of_beams(lambda leaf: _gather(leaf, parents), cache)
 
     def move_where_needed(cache):
         moved = jnp.any(parents != jnp.arange(parents.shape[1]))
         return jax.lax.cond(moved, move, lambda cache: cache, cache)
 
-    return jax.lax.platform_dependent(cache, cpu=move_where_needed, default=move)
+    return jax.lax.platform_dependent(cache, cpu=move_where_needed, tpu=partial(move_by_row, parents), default=move)
+
+
+def move_by_row(parents: Int[Array, "batch beam"], cache):
+    """The cache of the chosen beams, a row of the batch after another, each written over itself. Moved whole it would go into a second buffer,
+    and from there be copied back to where the search's loop keeps it; a row's beams fit a TPU's fast memory."""
+
+    def move(row, cache):
+        def moved(leaf):
+            own = _gather(jax.lax.dynamic_slice_in_dim(leaf, row, 1), jax.lax.dynamic_slice_in_dim(parents, row, 1))
+            return jax.lax.dynamic_update_slice_in_dim(leaf, own, row, axis=0)
+
+        return _of_beams(moved, cache)
+
+    return jax.lax.fori_loop(0, parents.shape[0], move, cache)
+
+
+def _of_beams(change: Callable[[Array], Array], cache):
+    """The cache with what belongs to its beams changed."""
+    return jax.tree.map(lambda leaf: change(leaf) if leaf.ndim >= 2 else leaf, cache)
 
 
 def _gather(

@@ -12,7 +12,7 @@ from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quals_jax.decoding.diverse_beam import SearchConfig, diverse_beam_search
+from quals_jax.decoding.diverse_beam import SearchConfig, diverse_beam_search, move_by_row
 from quals_jax.decoding.rules import Rules
 
 EOS, PAD, VOCAB = 2, 1, 24  # more tokens than any short list below holds
@@ -148,6 +148,23 @@ def test_beams_move_with_their_cache():
             assert found.model_logprobs[0, rank, k] == pytest.approx(
                 float(jax.nn.log_softmax(logits)[tokens[k + 2]]), abs=1e-5
             )
+
+
+def test_a_cache_is_moved_by_row_as_whole():
+    """What TPUs do against NumPy; what belongs to no beam stays."""
+    random = np.random.default_rng(3)
+    cache = {
+        "keys": random.normal(size=(3, 5, 2, 4)).astype(np.float32),
+        "seen": np.arange(15).reshape(3, 5),
+        "length": jnp.int32(7),
+    }
+    parents = random.integers(0, 5, (3, 5)).astype(np.int32)
+    moved = jax.jit(move_by_row)(parents, cache)
+    for row in range(3):
+        for beam in range(5):
+            for name in ("keys", "seen"):
+                np.testing.assert_array_equal(moved[name][row, beam], cache[name][row, parents[row, beam]])
+    assert moved["length"] == 7
 
 
 def test_a_row_of_nothing_but_nan_finishes_nothing_and_harms_no_other():
