@@ -6,7 +6,6 @@ Axes: batch, source (positions), head, dim (per head), model (width), label. Mas
 from __future__ import annotations
 
 import dataclasses
-import reprlib
 from dataclasses import dataclass
 
 import jax
@@ -14,7 +13,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from quals_jax.models.bart import ACTIVATIONS, Dropout, LayerNorm, attend, stacked
+from quals_jax.models.attention import attend
+from quals_jax.models.layers import ACTIVATIONS, Dropout, LayerNorm, fold, param_dtype, stacked
+from quals_jax.models.sizes import is_number, is_whole, read_fields, require
 
 HEADS = ("none", "span", "labels")
 # The least and the most that a size may be.
@@ -53,25 +54,19 @@ class BertConfig:
     def __post_init__(self):
         """Raises a ValueError for the first field that no model can be made of: these values come from files."""
         for name, (least, most) in SIZES.items():
-            value = getattr(self, name)
-            self._require(name, type(value) is int and least <= value <= most, f"a whole number from {least} to {most}")
-        pad, last = self.pad_token_id, self.vocab_size - 1
-        self._require("pad_token_id", type(pad) is int and 0 <= pad <= last, f"a whole number from 0 to {last}")
+            require(self, name, is_whole(getattr(self, name), least, most), f"a whole number from {least} to {most}")
+        last = self.vocab_size - 1
+        require(self, "pad_token_id", is_whole(self.pad_token_id, 0, last), f"a whole number from 0 to {last}")
         heads = self.num_attention_heads
-        self._require("hidden_size", self.hidden_size % heads == 0, f"a multiple of num_attention_heads, {heads}")
+        require(self, "hidden_size", self.hidden_size % heads == 0, f"a multiple of num_attention_heads, {heads}")
         for name in RATES:
-            self._require(name, self._is_number(name) and 0 <= getattr(self, name) < 1, "at least 0 and less than 1")
+            rate = getattr(self, name)
+            require(self, name, is_number(rate) and 0 <= rate < 1, "at least 0 and less than 1")
         for name in ("initializer_range", "layer_norm_eps"):
-            self._require(name, self._is_number(name) and 0 < getattr(self, name) < 1, "between 0 and 1")
+            value = getattr(self, name)
+            require(self, name, is_number(value) and 0 < value < 1, "between 0 and 1")
         known = isinstance(self.hidden_act, str) and self.hidden_act in ACTIVATIONS
-        self._require("hidden_act", known, f"one of {', '.join(ACTIVATIONS)}")
-
-    def _is_number(self, name: str) -> bool:
-        return type(getattr(self, name)) in (int, float)
-
-    def _require(self, name: str, holds: bool, wanted: str) -> None:
-        if not holds:
-            raise ValueError(f"{name} is {reprlib.repr(getattr(self, name))}; it must be {wanted}")
+        require(self, "hidden_act", known, f"one of {', '.join(ACTIVATIONS)}")
 
     @classmethod
     def from_dict(cls, values: dict) -> BertConfig:
@@ -80,15 +75,9 @@ class BertConfig:
         Raises:
             ValueError: if a size is missing, naming all that are, or a value cannot be.
         """
-        fields = {field.name: field for field in dataclasses.fields(cls)}
-        missing = [
-            name for name, field in fields.items() if field.default is dataclasses.MISSING and values.get(name) is None
-        ]
-        if missing:
-            raise ValueError(f"the configuration lacks {', '.join(missing)}")
+        found = read_fields(cls, values)
         if values.get("position_embedding_type", "absolute") != "absolute":
             raise ValueError(f"position_embedding_type is {values['position_embedding_type']!r}; it must be absolute")
-        found = {name: value for name, value in values.items() if name in fields and value is not None}
         if isinstance(values.get("id2label"), dict) and values["id2label"]:
             found.setdefault("num_labels", len(values["id2label"]))
         return cls(**found)
@@ -175,12 +164,12 @@ class Bert(nnx.Module):
         """The last hidden states. Without a mask, padding is not attended to."""
         mask = source_ids != self.config.pad_token_id if mask is None else mask
         states = self.words(source_ids) + self.positions(jnp.arange(source_ids.shape[1])) + self.segments(segment_ids)
-        states = Dropout(_fold(dropout_key, 0)).drop(self.embedding_norm(states), self.config.dropout)
+        states = Dropout(fold(dropout_key, 0)).drop(self.embedding_norm(states), self.config.dropout)
         graph, weights = stacked(self.layers)
 
         def run(states, layer):
             weights, number = layer
-            return nnx.merge(graph, weights)(states, mask, self.config, _fold(dropout_key, number)), None
+            return nnx.merge(graph, weights)(states, mask, self.config, fold(dropout_key, number)), None
 
         return jax.lax.scan(run, states, (weights, jnp.arange(1, 1 + len(self.layers))))[0]
 
@@ -196,16 +185,8 @@ class Bert(nnx.Module):
         return _wide(self.classifier(Dropout(dropout_key).drop(pooled, self.config.dropout)))
 
 
-def _fold(key, number: int):
-    return None if key is None else jax.random.fold_in(key, number)
-
-
 def _wide(array):
     return array.astype(jnp.promote_types(array.dtype, jnp.float32))
-
-
-def _param_dtype(dtype):
-    return jnp.float64 if dtype == jnp.float64 else jnp.float32
 
 
 def _normal(config: BertConfig):
@@ -214,12 +195,12 @@ def _normal(config: BertConfig):
 
 def _linear(config: BertConfig, inputs: int, outputs: int, rngs: nnx.Rngs, dtype) -> nnx.Linear:
     return nnx.Linear(
-        inputs, outputs, kernel_init=_normal(config), dtype=dtype, param_dtype=_param_dtype(dtype), rngs=rngs
+        inputs, outputs, kernel_init=_normal(config), dtype=dtype, param_dtype=param_dtype(dtype), rngs=rngs
     )
 
 
 def _layer_norm(config: BertConfig, rngs: nnx.Rngs, dtype) -> LayerNorm:
-    wide, epsilon = _param_dtype(dtype), config.layer_norm_eps
+    wide, epsilon = param_dtype(dtype), config.layer_norm_eps
     return LayerNorm(
         config.hidden_size, epsilon=epsilon, use_fast_variance=False, dtype=wide, param_dtype=wide, rngs=rngs
     )
@@ -231,6 +212,6 @@ def _embedding(config: BertConfig, rows: int, rngs: nnx.Rngs, dtype) -> nnx.Embe
         config.hidden_size,
         embedding_init=_normal(config),
         dtype=dtype,
-        param_dtype=_param_dtype(dtype),
+        param_dtype=param_dtype(dtype),
         rngs=rngs,
     )

@@ -12,10 +12,7 @@ model (width), bucket (of relative positions), vocab. Masks are True where a pos
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import reprlib
-from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -24,131 +21,12 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from quals_jax.kernels import Kernels
-from quals_jax.models.bart import ACTIVATIONS, Cache, Dropout, Memory, attend_to_cache, stacked
+from quals_jax.models.attention import Cache, Memory, attend_to_cache
+from quals_jax.models.layers import ACTIVATIONS, Dropout, fold, param_dtype, stacked
+from quals_jax.models.t5_config import T5Config
 from quals_jax.models.wide_einsum import wide_einsum
 
-MOST_POSITIONS = 2**16  # T5 has no table that ends; this is where a text is a mistake
-NETWORKS = {"gelu": "gelu_new"}  # "gated-gelu" of a config.json is the approximate GELU
-# The least and the most that a size may be.
-SIZES = {
-    "vocab_size": (4, 10**7),
-    "d_model": (1, 10**5),
-    "d_kv": (1, 10**5),
-    "d_ff": (1, 10**6),
-    "num_layers": (1, 200),
-    "num_decoder_layers": (1, 200),
-    "num_heads": (1, 10**5),
-    "relative_attention_num_buckets": (4, 10**5),
-    "relative_attention_max_distance": (4, 10**6),
-}
-IDS = ("pad_token_id", "eos_token_id", "decoder_start_token_id")
-
-
-@dataclass(frozen=True)
-class T5Config:
-    """The sizes of a T5 or mT5, under the names of Hugging Face's `config.json`.
-
-    num_decoder_layers: as many as the encoder's, unless given. scale_decoder_outputs: whether the decoder's states are scaled by
-    d_model ** -0.5 before the output table (version 1.0). own_output: whether that table is another than the embeddings'.
-    """
-
-    vocab_size: int
-    d_model: int
-    d_kv: int
-    d_ff: int
-    num_layers: int
-    num_heads: int
-    num_decoder_layers: int | None = None
-    relative_attention_num_buckets: int = 32
-    relative_attention_max_distance: int = 128
-    dropout_rate: float = 0.1
-    layer_norm_epsilon: float = 1e-6
-    initializer_factor: float = 1.0
-    feed_forward_proj: str = "relu"
-    scale_decoder_outputs: bool = True
-    own_output: bool = False
-    model_type: str = "t5"
-    pad_token_id: int = 0
-    eos_token_id: int = 1
-    decoder_start_token_id: int = 0
-
-    def __post_init__(self):
-        """Raises a ValueError for the first field that no model can be made of: these values come from files."""
-        if self.num_decoder_layers is None:
-            object.__setattr__(self, "num_decoder_layers", self.num_layers)
-        for name, (least, most) in SIZES.items():
-            value = getattr(self, name)
-            whole = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-            self._require(name, whole, f"a whole number from {least} to {most}")
-        buckets = self.relative_attention_num_buckets
-        self._require("relative_attention_num_buckets", buckets % 4 == 0, "a multiple of 4")
-        self._require(
-            "relative_attention_max_distance",
-            self.relative_attention_max_distance > buckets // 2,
-            f"above {buckets // 2}",
-        )
-        for name in IDS:
-            value = getattr(self, name)
-            known = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < self.vocab_size
-            self._require(name, known, f"an id, a whole number from 0 to {self.vocab_size - 1}")
-        self._require("dropout_rate", _is_number(self.dropout_rate, 0, 1), "at least 0 and less than 1")
-        self._require("layer_norm_epsilon", _is_number(self.layer_norm_epsilon, 0, 1), "at least 0 and less than 1")
-        self._require("initializer_factor", _is_number(self.initializer_factor, 0, 100), "a number from 0 to 100")
-        self._require("scale_decoder_outputs", isinstance(self.scale_decoder_outputs, bool), "true or false")
-        known = isinstance(self.feed_forward_proj, str) and self.activation in ACTIVATIONS
-        names = ", ".join(f"{name}, gated-{name}" for name in ACTIVATIONS)
-        self._require("feed_forward_proj", known, f"one of {names}")
-
-    def _require(self, name: str, holds: bool, wanted: str) -> None:
-        if not holds:
-            raise ValueError(f"{name} is {reprlib.repr(getattr(self, name))}; it must be {wanted}")
-
-    @property
-    def gated(self) -> bool:
-        return self.feed_forward_proj.startswith("gated-")
-
-    @property
-    def activation(self) -> str:
-        """The name of the feed-forward network's activation."""
-        name = self.feed_forward_proj.removeprefix("gated-")
-        return NETWORKS.get(name, name) if self.gated else name
-
-    @property
-    def dropout(self) -> float:
-        """One rate for states, attention and activations."""
-        return self.dropout_rate
-
-    attention_dropout = activation_dropout = dropout
-
-    @property
-    def max_positions(self) -> int:
-        """The most tokens that a source or a target may have."""
-        return MOST_POSITIONS
-
-    @classmethod
-    def from_dict(cls, values: dict) -> T5Config:
-        """The configuration in the contents of a `config.json`; keys that the model has no use for are ignored.
-
-        Whether the decoder's states are scaled is said outright by newer files, and by `tie_word_embeddings` in older ones (false:
-        version 1.1); mT5's never are, whatever its files say.
-
-        Raises:
-            ValueError: if a size is missing, naming all that are, or a value cannot be.
-        """
-        fields = {field.name: field for field in dataclasses.fields(cls)}
-        missing = [
-            name for name, field in fields.items() if field.default is dataclasses.MISSING and values.get(name) is None
-        ]
-        if missing:
-            raise ValueError(f"the configuration lacks {', '.join(missing)}")
-        given = {name: value for name, value in values.items() if name in fields and value is not None}
-        if given.get("model_type") == "mt5":
-            given["scale_decoder_outputs"] = False
-        given.setdefault("scale_decoder_outputs", values.get("tie_word_embeddings") is not False)
-        return cls(**given)
-
-    def to_dict(self) -> dict:
-        return dataclasses.asdict(self)
+__all__ = ["T5", "T5Config"]
 
 
 class Attention(nnx.Module):
@@ -313,7 +191,7 @@ class T5(nnx.Module):
 
         def run(states, layer):
             weights, number = layer
-            return nnx.merge(graph, weights)(states, bias, config, _fold(dropout_key, number)), None
+            return nnx.merge(graph, weights)(states, bias, config, fold(dropout_key, number)), None
 
         states = jax.lax.scan(self._recomputed(run), states, (weights, numbers))[0]
         return self._finish(self.encoder, states, dropout_key)
@@ -357,7 +235,7 @@ class T5(nnx.Module):
             cached = (cache.keys[number], cache.values[number], cache.length)
             states, cached = layer(
                 states, bias, memory.keys[number], memory.values[number], memory.mask, cached, self.config,
-                _fold(dropout_key, 1 + number),
+                fold(dropout_key, 1 + number),
             )  # fmt: skip
             layers.append(cached)
         keys, values = zip(*layers, strict=True)
@@ -374,7 +252,7 @@ class T5(nnx.Module):
 
         def run(states, layer):
             weights, keys, values, number = layer
-            key = _fold(dropout_key, number)
+            key = fold(dropout_key, number)
             return nnx.merge(graph, weights)(states, bias, keys, values, memory.mask, None, config, key)
 
         layers = (weights, jnp.stack(memory.keys), jnp.stack(memory.values), numbers)
@@ -389,10 +267,10 @@ class T5(nnx.Module):
         return wide_einsum("...m,vm->...v", states.astype(self.dtype), table)
 
     def _embed(self, ids, dropout_key):
-        return Dropout(_fold(dropout_key, 0)).drop(self.shared(ids), self.config.dropout_rate)
+        return Dropout(fold(dropout_key, 0)).drop(self.shared(ids), self.config.dropout_rate)
 
     def _finish(self, side: Stack, states, dropout_key):
-        key = _fold(dropout_key, 1 + len(side.layers))
+        key = fold(dropout_key, 1 + len(side.layers))
         return Dropout(key).drop(side.final_norm(states), self.config.dropout_rate)
 
     def _recomputed(self, run):
@@ -439,22 +317,10 @@ def hiding(mask: Bool[Array, "batch source"]) -> Float[Array, "batch source"]:
     return jnp.where(mask, 0.0, jnp.finfo(jnp.float32).min / 2).astype(jnp.float32)
 
 
-def _is_number(value, least: float, below: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value < below
-
-
-def _fold(key, number: int):
-    return None if key is None else jax.random.fold_in(key, number)
-
-
-def _param_dtype(dtype):
-    return jnp.float64 if dtype == jnp.float64 else jnp.float32
-
-
 def _linear(config: T5Config, inputs: int, outputs: int, deviation: float, rngs: nnx.Rngs, dtype) -> nnx.Linear:
     return nnx.Linear(
         inputs, outputs, use_bias=False, kernel_init=nnx.initializers.normal(config.initializer_factor * deviation),
-        dtype=dtype, param_dtype=_param_dtype(dtype), rngs=rngs,
+        dtype=dtype, param_dtype=param_dtype(dtype), rngs=rngs,
     )  # fmt: skip
 
 
@@ -466,10 +332,10 @@ class RMSNorm(nnx.RMSNorm):
 
 
 def _norm(config: T5Config, rngs: nnx.Rngs, dtype) -> RMSNorm:
-    wide = _param_dtype(dtype)
+    wide = param_dtype(dtype)
     return RMSNorm(config.d_model, epsilon=config.layer_norm_epsilon, dtype=wide, param_dtype=wide, rngs=rngs)
 
 
 def _embedding(rows: int, width: int, deviation: float, rngs: nnx.Rngs, dtype) -> nnx.Embed:
     initial = nnx.initializers.normal(deviation)
-    return nnx.Embed(rows, width, embedding_init=initial, dtype=dtype, param_dtype=_param_dtype(dtype), rngs=rngs)
+    return nnx.Embed(rows, width, embedding_init=initial, dtype=dtype, param_dtype=param_dtype(dtype), rngs=rngs)

@@ -15,7 +15,9 @@ from jax.experimental import pallas as pl
 
 from quals_jax.kernels import Kernels
 from quals_jax.kernels.encoder_attention import by_cudnn, by_flash
-from quals_jax.models.bart import Bart, BartConfig, Dropout, attend, attend_fused
+from quals_jax.models.attention import attend, attend_fused
+from quals_jax.models.bart import Bart, BartConfig
+from quals_jax.models.layers import Dropout
 
 cudnn = pytest.importorskip("jax._src.cudnn.fused_attention_stablehlo")  # where JAX asks for cuDNN's version
 LENGTHS = np.array([300, 77, 0])  # of texts in 320 places; the last row is padding alone

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from quals_jax.models import bart
+from quals_jax.models import attention
 from quals_jax.models.bart import Bart, BartConfig
 
 TINY = BartConfig(
@@ -173,7 +173,7 @@ def test_recomputing_layers_changes_no_gradient(batch):
 
 
 def test_dropout_drops_its_share_and_keeps_the_mean():
-    from quals_jax.models.bart import Dropout
+    from quals_jax.models.layers import Dropout
 
     dropped = Dropout(jax.random.key(0)).drop(jnp.ones((200, 500)), 0.3)
     assert float(jnp.mean(dropped == 0)) == pytest.approx(0.3, abs=0.01)
@@ -252,7 +252,7 @@ def test_a_cache_is_read_before_or_after_it_is_written_to_the_same_effect(length
     weights = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
     expected = np.einsum("bpht,bphtd->bphd", weights, all_values)
     keys[:, :, :, length:] = values[:, :, :, length:] = 1e9
-    for order in (bart.read_first, bart.write_first):
+    for order in (attention.read_first, attention.write_first):
         mixed, new_keys, new_values = order(query, key, value, keys, values, jnp.int32(length), bias=bias)
         np.testing.assert_allclose(mixed, expected, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(new_keys[:, :, :, : length + 1], all_keys, rtol=1e-7)

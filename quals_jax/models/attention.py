@@ -1,0 +1,120 @@
+"""Attention to a text and to what was decoded so far, for every model here; and what a decoder reads: `Memory` and `Cache`.
+
+Axes: batch, source (encoder positions), beam (or pair), target (decoder positions), time (cached positions), head, dim (per head).
+Masks are True where a position may be attended to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from quals_jax.kernels.encoder_attention import fits, fused_attention
+from quals_jax.models.layers import Dropout
+from quals_jax.models.wide_einsum import wide_einsum
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Memory:
+    """Encoded sources as the decoder reads them: keys and values of every layer, computed once. There is no beam axis."""
+
+    keys: tuple[Float[Array, "batch source head dim"], ...]
+    values: tuple[Float[Array, "batch source head dim"], ...]
+    mask: Bool[Array, "batch source"]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Cache:
+    """Keys and values of the tokens decoded so far; positions from `length` on hold nothing yet.
+
+    With `ancestors` keys and values stay in the slot they were written to when beams change their parents, and the table says which slot
+    that is (`kernels/cache_attention.py`).
+    """
+
+    keys: tuple[Float[Array, "batch beam head time dim"], ...]
+    values: tuple[Float[Array, "batch beam head time dim"], ...]
+    length: Int[Array, ""]
+    ancestors: Int[Array, "batch beam time"] | None = None
+
+
+def attend(
+    query: Float[Array, "batch target head dim"],
+    key: Float[Array, "batch source head dim"],
+    value: Float[Array, "batch source head dim"],
+    mask: Bool[Array, "batch 1 1 source"],
+    keys: Dropout,
+    rate: float,
+) -> Float[Array, "batch target head dim"]:
+    """Scaled queries against masked keys; the softmax runs in float32 at least."""
+    scores = wide_einsum("bthd,bshd->bhts", query, key)
+    weights = jax.nn.softmax(jnp.where(mask, scores, _lowest(scores)), axis=-1).astype(value.dtype)
+    return jnp.einsum("bhts,bshd->bthd", keys.drop(weights, rate), value)
+
+
+def attend_fused(query, key, value, mask, keys: Dropout, rate: float) -> Float[Array, "batch source head dim"]:
+    """`attend` of a text to itself by the back end's own kernel, where that takes it: none of them drops weights."""
+    if not fits(query) or (keys.key is not None and rate):
+        return attend(query, key, value, mask, keys, rate)
+    keys.uses += 1
+
+    def plain(query, key, value, mask):
+        return attend(query, key, value, mask[:, None, None, :], Dropout(None), 0.0)
+
+    return fused_attention(query, key, value, mask[:, 0, 0], plain)
+
+
+def attend_to_cache(
+    query: Float[Array, "batch beam head dim"],
+    key: Float[Array, "batch beam head dim"],
+    value: Float[Array, "batch beam head dim"],
+    keys: Float[Array, "batch beam head time dim"],
+    values: Float[Array, "batch beam head time dim"],
+    length: Int[Array, ""],
+    bias: Float[Array, "head time_and_new"] | None = None,
+) -> tuple[Array, Array, Array]:
+    """Scaled queries against the first `length` tokens of the cache and the new one; and the cache with the new one in it. `bias` is added to
+    the scores, the new token's last.
+
+    XLA's CPU back end copies a cache whole at every step that is read after it was written, and its TPU back end moves more for one that is
+    read before (docs/performance.md): so the order is that of the platform which is compiled for.
+    """
+    usual, on_tpu = (partial(order, bias=bias) for order in (read_first, write_first))
+    return jax.lax.platform_dependent(query, key, value, keys, values, length, tpu=on_tpu, default=usual)
+
+
+def read_first(query, key, value, keys, values, length, *, bias=None):
+    """`attend_to_cache`, the new token beside the cache as it was."""
+    old = wide_einsum("bphd,bphtd->bpht", query, keys)
+    new = wide_einsum("bphd,bphd->bph", query, key)[..., None]
+    scores, places = jnp.concatenate([old, new], axis=-1), jnp.arange(keys.shape[3] + 1)
+    held = (places < length) | (places == keys.shape[3])
+    scores = scores if bias is None else scores + bias
+    weights = jax.nn.softmax(jnp.where(held, scores, -jnp.inf), axis=-1).astype(value.dtype)
+    mixed = jnp.einsum("bpht,bphtd->bphd", weights[..., :-1], values) + weights[..., -1:] * value
+    return mixed, written(keys, key, length), written(values, value, length)
+
+
+def write_first(query, key, value, keys, values, length, *, bias=None):
+    """`attend_to_cache`, the new token in its place."""
+    keys, values = written(keys, key, length), written(values, value, length)
+    scores, places = wide_einsum("bphd,bphtd->bpht", query, keys), jnp.arange(keys.shape[3])
+    if bias is not None:
+        scores = scores + jnp.where(places == length, bias[:, -1:], bias[:, :-1])
+    weights = jax.nn.softmax(jnp.where(places <= length, scores, -jnp.inf), axis=-1).astype(value.dtype)
+    return jnp.einsum("bpht,bphtd->bphd", weights, values), keys, values
+
+
+def written(cached: Float[Array, "batch beam head time dim"], new: Float[Array, "batch beam head dim"], length):
+    """The cache with a token at position `length`."""
+    return jax.lax.dynamic_update_slice_in_dim(cached, new[:, :, :, None], length, axis=3)
+
+
+def _lowest(array):
+    """Finite, so that a row whose source is padding alone yields numbers and not NaN."""
+    return jnp.finfo(array.dtype).min
