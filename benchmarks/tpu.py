@@ -2,24 +2,21 @@
 
 Every program is compiled ahead of time by `libtpu` (extra [tpu]) for a slice that is not there, and read: it must fit the chip's memory,
 sort nothing as wide as the vocabulary, multiply at the precision of its dtype, copy no cache inside its loops, and, where it only reads, talk
-to no other chip; a training step reduces gradients and gathers
-nothing unless parameters lie in pieces, and then no moment of the optimizer. Ends with status 1 where one of these does not hold. BART-large takes
-minutes a program.
+to no other chip; a training step sums as many numbers as it has gradients, and gathers nothing unless parameters lie in pieces, and then these once
+and no state of the optimizer (`exchanges.py`). Ends with status 1 where one of these does not hold. BART-large takes minutes a program.
 """
 
 import argparse
-import math
-import re
 import sys
 import time
+from collections import Counter
+
+from exchanges import expected, faults
+from hlo import PRODUCTS, collectives, copied_in_loops, products, sorted_widths
+from models import DECODING, abstract_model, cache_sizes
 
 GIB = 2**30
 CHIP_MEMORY = {"v5e": 16 * GIB, "v5p": 95 * GIB, "v6e": 32 * GIB, "v4": 32 * GIB}
-# What asks for numbers of other chips in a step whose parameters lie in pieces: these, and the gradients of embedded words.
-PARAMETERS, WORDS = "sharding_constraint", "scatter-add"
-PRODUCTS = {"float32": ("f32", "f32", "HIGHEST", "HIGHEST"), "bfloat16": ("bf16", "bf16", "DEFAULT", "DEFAULT")}
-DECODING = ("search", "answer", "sample")
-COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
 
 
 def main() -> int:
@@ -66,8 +63,8 @@ def main() -> int:
                 failed.append(f"{name} {program}: has products of {sorted(others)}")
             compiled = lowered.compile()
             text, memory, cost = compiled.as_text(), compiled.memory_analysis(), compiled.cost_analysis()
-            found = {kind: len(re.findall(rf" {kind}(?:-start)?\(", text)) for kind in COLLECTIVES}
-            found = {kind: count for kind, count in found.items() if count}
+            exchanged = list(collectives(text))
+            found = dict(Counter(one.kind for one in exchanged))
             # A training step writes its state over the one it was given: those bytes are counted once.
             written = memory.output_size_in_bytes - memory.alias_size_in_bytes
             held = memory.argument_size_in_bytes + memory.temp_size_in_bytes + written
@@ -83,114 +80,15 @@ def main() -> int:
                 failed.append(f"{name} {program}: sorts {max(wide)} numbers, the vocabulary")
             if program in DECODING and (copies := copied_in_loops(text, cache_sizes(program, model, options.rows))):
                 failed.append(f"{name} {program}: copies its cache, {copies} arrays in its loops")
-            allowed = () if program in INFERENCE else COLLECTIVES if options.shard_params else ("all-reduce",)
-            if strange := set(found) - set(allowed):
-                failed.append(f"{name} {program}: {', '.join(sorted(strange))}")
-            if brought := {
-                source: count for source, count in gathered(text).items() if source not in (PARAMETERS, WORDS)
-            }:
-                failed.append(f"{name} {program}: gathers more than parameters and gradients of words: {brought}")
+            if program in INFERENCE:
+                said = sorted(found)
+            else:
+                said = faults(exchanged, expected(program, model, mesh, shard_params=options.shard_params))
+            failed += [f"{name} {program}: {line}" for line in said]
     print("(operations and bytes of a loop's body are counted once)")
     for line in failed:
         print(line, file=sys.stderr)
     return 1 if failed else 0
-
-
-def abstract_model(name: str, precision, *, remat: bool = False):
-    """A model without numbers: BART's or T5's shapes, or the embedded model's."""
-    import jax
-    import jax.numpy as jnp
-    from flax import nnx
-    from models import SHAPES
-
-    from quals_jax.models.bart import Bart, BartConfig, Buffer
-    from quals_jax.models.t5 import T5, T5Config
-
-    if name == "t5_large":
-        sizes = T5Config(32128, 1024, 64, 4096, 24, 16, dropout_rate=0.0)
-        return nnx.eval_shape(lambda: T5(sizes, rngs=nnx.Rngs(jax.random.key(0)), dtype=precision.compute, remat=remat))
-    if name == "embedded":
-        from quals_jax.checkpoints import load_checkpoint
-        from quals_jax.qagen import EMBEDDED
-
-        config = load_checkpoint(EMBEDDED).config
-    else:
-        shape = SHAPES[name]
-        heads = shape.width // 64
-        config = BartConfig(
-            shape.vocabulary, shape.width, shape.layers, shape.layers, heads, heads, 4 * shape.width, 4 * shape.width,
-            dropout=0.0,
-        )  # fmt: skip
-    model = nnx.eval_shape(lambda: Bart(config, rngs=nnx.Rngs(jax.random.key(0)), dtype=precision.compute, remat=remat))
-    model.final_logits_bias = Buffer(
-        jnp.zeros((config.vocab_size,), jnp.float32)
-    )  # no parameter: part of a training step
-    return model
-
-
-def gathered(text: str) -> dict[str, int]:
-    """How many floating-point numbers a compiled program brings together from all chips, by what in the step asks for them: parameters,
-    which lie in pieces, do (`training/step.py` says so with a sharding constraint); the optimizer's moments must stay where they are."""
-    counts: dict[str, int] = {}
-    channels = set()  # a gathering in several parts is written once for each of them, under one number
-    for result, rest in re.findall(r" = (.*?) all-gather(?:-start)?\((.*)", text):
-        shapes = re.findall(r"\b(?:f|bf)\d+\[([\d,]+)\]", result)
-        channel = re.search(r"channel_id=(\d+)", rest)
-        if not shapes or (channel and channel[1] in channels):  # no shapes: places of words in the embedding's gradient
-            continue
-        channels |= {channel[1]} if channel else set()
-        source = re.search(r'op_name="[^"]*?([^/"]+)"', rest)
-        name = source.group(1) if source else "unknown"
-        counts[name] = counts.get(name, 0) + max(math.prod(map(int, shape.split(","))) for shape in shapes)
-    return counts
-
-
-def products(text: str) -> set[tuple[str, ...]]:
-    """What a lowered program multiplies: types of the operands, and the precisions asked for."""
-    kinds = set()
-    for line in re.findall(r"stablehlo\.dot_general .*", text):
-        types = re.search(r": \(tensor<(?:\d+x)*(\w+)>, tensor<(?:\d+x)*(\w+)>\)", line).groups()
-        kinds.add((*types, *re.search(r"precision = \[(\w+), (\w+)\]", line).groups()))
-    return kinds
-
-
-def cache_sizes(program: str, model, rows: int) -> set[int]:
-    """How many numbers the arrays of a program's cache have, in each of its stages."""
-    import jax
-
-    from quals_jax.decoding.sampling import SamplingConfig
-    from quals_jax.decoding.search_config import SearchConfig
-    from quals_jax.decoding.stages import cache_stages
-    from quals_jax.places import LONGEST_ANSWER
-    from quals_jax.programs import Shapes
-    from quals_jax.row_programs import PAIRS_AT_ONCE
-
-    shapes, most = Shapes().for_model(model.config.max_positions), model.config.max_positions
-    beam, length = {
-        "search": (SearchConfig().num_beams, min(SearchConfig().max_length, most - 1)),
-        "sample": (shapes.samples, min(SamplingConfig().max_length, most - 1)),
-        "answer": (PAIRS_AT_ONCE, shapes.pair + min(LONGEST_ANSWER, most - shapes.pair - 1)),
-    }[program]
-    caches = [
-        jax.eval_shape(lambda stage=stage: model.init_cache(batch=rows, beam=beam, length=stage))
-        for stage in cache_stages(length + 1)
-    ]
-    return {cache.keys[0].size for cache in caches}
-
-
-def copied_in_loops(text: str, sizes: set[int]) -> int:
-    """How many arrays of so many numbers the bodies of a compiled program's loops copy within the chip's main memory (what is brought into
-    the fast one, `S(1)`, is no copy)."""
-    parts = {part.split(" ", 1)[0]: part for part in re.split(r"\n(?=%|ENTRY)", text)}
-    bodies = [parts[name] for name in set(re.findall(r" while\([^\n]*body=(%[\w.\-]+)", text))]
-    copies = [found for body in bodies for found in re.findall(r" = \w+\[([\d,]+)\](\S*) copy\(", body)]
-    return sum(math.prod(map(int, shape.split(","))) in sizes for shape, layout in copies if "S(1)" not in layout)
-
-
-def sorted_widths(text: str) -> list[int]:
-    """The lengths along which a compiled program sorts: the largest axis of what goes into each sort."""
-    shapes = re.findall(r"= \(?\w+\[([\d,]+)\][^=\n]* sort\(", text)
-    return [max(map(int, shape.split(","))) for shape in shapes]
 
 
 if __name__ == "__main__":
