@@ -1,4 +1,4 @@
-"""The baseline on Gazette: ConSeq by ROUGE (mean of ROUGE-1, 2 and L), from the same candidates as `gazette_conseq.py`.
+"""The baseline on Gazette: ConSeq by ROUGE (mean of ROUGE-1, 2 and L), from the paper's candidates, six samples of every document.
 
 A reference has ROUGE 1 with itself, so the documents whose worst candidate has the lowest ROUGE give both S+ and S-.
 

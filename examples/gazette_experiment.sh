@@ -1,5 +1,5 @@
 #!/bin/sh
-# ConSeq on Gazette: one summarizer, one scored set of candidates, three seeds of fine-tuning by QUALS and by ROUGE.
+# ConSeq on Gazette: one summarizer, one scored set of candidates for each kind, three seeds of fine-tuning by QUALS and by ROUGE.
 # Prints the table of docs/results.md (there without ROUGE's seeds, of 300 stories). Resumes where it was stopped.
 # More than an hour on two cores (not timed as a whole).
 set -eu
@@ -9,7 +9,7 @@ systems=
 for seed in 1 2 3; do
     for kind in conseq conseq_rouge; do
         "$PYTHON" train.py --config "configs/gazette_$kind.py" --workdir "$OUT/$kind-$seed" --cpu_devices 2 \
-            --config.seed="$seed" --config.candidates.folder="$OUT/candidates" --verbose
+            --config.seed="$seed" --config.candidates.folder="$OUT/candidates-$kind" --verbose
         systems="$systems --system $kind-$seed=$OUT/$kind-$seed/model"
     done
 done

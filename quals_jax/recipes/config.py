@@ -19,7 +19,7 @@ ONLINE_KIND = "conseq_online"
 POSITIVES = ("reference", "candidate", "either")
 SUMMARY_SCORES = ("likelihood", "beam")
 LEAST = (
-    ("candidates", "samples", 1),
+    ("candidates", "samples", 0),
     ("candidates", "beams", 0),
     ("candidates", "batch_size", 1),
     ("candidates", "block_rows", 1),
@@ -182,6 +182,8 @@ class ConseqConfig(TrainConfig):
             raise ValueError(
                 f"scoring.summary_score is {self.scoring.summary_score!r}; it must be one of {', '.join(SUMMARY_SCORES)}"
             )
+        if not self.candidates.samples + self.candidates.beams:
+            raise ValueError("candidates.samples and candidates.beams are 0; one of them must be at least 1")
         self.selection.check(self.kind)
         for part in (self.candidates.sampling, self.scoring.search, self.evaluation.search):
             part()  # they check themselves

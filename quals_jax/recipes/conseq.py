@@ -141,8 +141,9 @@ def sample_from(
     def make(rows: range) -> list[dict]:
         own = [documents[row] for row in rows]
         texts = [row.document for row in own]
-        sampled = summarizer.sample(texts, settings.samples, sampling, settings.seed)
-        searched = summarizer.beams(texts) if settings.beams else [[] for _ in own]
+        none = [[] for _ in own]
+        sampled = summarizer.sample(texts, settings.samples, sampling, settings.seed) if settings.samples else none
+        searched = summarizer.beams(texts) if settings.beams else none
         return [
             {"id": row.id, "document": row.document, "reference": row.reference, "candidates": [*beams, *samples]}
             for row, beams, samples in zip(own, searched, sampled, strict=True)

@@ -133,6 +133,10 @@ def test_hypotheses_of_beam_search_stand_in_front_of_the_samples(config, finishe
     beams = searched.beams([row["document"] for row in rows])
     for row, two, sampled in zip(rows, beams, steps.read_rows(whole / "candidates.jsonl"), strict=True):
         assert len(two) == 2 and row["candidates"] == two + sampled["candidates"]
+    alone = dataclasses.replace(config, candidates=dataclasses.replace(settings, samples=0))
+    (tmp_path / "alone").mkdir()
+    found = steps.read_rows(conseq_recipe.sample(alone, tmp_path / "alone", lambda line: None))
+    assert [row["candidates"] for row in found] == beams
 
 
 def test_a_finished_run_makes_nothing_again_and_other_settings_only_what_they_touch(
@@ -298,7 +302,7 @@ def test_rows_with_one_target_too_long_are_left_out(config):
         ({"selection": SelectionConfig(margin=-1.0)}, "selection.margin is -1.0"),
         ({"selection": SelectionConfig(margin=0.2, highest=True)}, "selection.margin is 0.2; it must be 0"),
         ({"kind": "conseq_rouge", "selection": SelectionConfig(margin=0.2)}, "selection.margin is 0.2; it must be 0"),
-        ({"candidates": CandidateConfig(samples=0)}, "candidates.samples is 0"),
+        ({"candidates": CandidateConfig(samples=0)}, "candidates.samples and candidates.beams are 0"),
         ({"candidates": CandidateConfig(beams=-1)}, "candidates.beams is -1"),
         ({"data": DataConfig(train="gazette:train")}, "candidates.rows is 0"),
         ({"model": ModelConfig(tokenizer="x")}, "model.initial is ''"),
