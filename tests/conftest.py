@@ -2,6 +2,11 @@
 
 import os
 import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(Path(__file__).parent))  # so that test files can share helpers
+from quick_compilation import flags  # noqa: E402
 
 PLATFORM = os.environ.get("PLATFORM") or "cpu"  # make test PLATFORM=cuda
 os.environ["JAX_PLATFORMS"] = PLATFORM
@@ -9,9 +14,7 @@ if PLATFORM == "cpu":
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
     # Nearly all the time of these tests is compilation: without optimizing it is a fifth. The goldens run as users' programs do.
     if not os.environ.get("OPTIMIZED"):
-        os.environ["XLA_FLAGS"] += " --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
-
-from pathlib import Path  # noqa: E402
+        os.environ["XLA_FLAGS"] += f" {flags()}"
 
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
@@ -21,9 +24,6 @@ hypothesis.settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("unhurried")
-
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(Path(__file__).parent))  # so that test files can share helpers
 
 
 @pytest.fixture(scope="session")

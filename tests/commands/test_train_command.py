@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from quick_compilation import flags
 from safetensors.numpy import load_file
 from several import free_address
 
@@ -19,7 +20,7 @@ from quals_jax.commands.gazette_tokenizer import save
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.command
-ONE_DEVICE = os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"}
+ONE_DEVICE = os.environ | {"XLA_FLAGS": flags()}
 SMALL = {
     "model.d_model": 32, "model.ffn_dim": 32, "model.layers": 1, "model.heads": 2, "model.dropout": 0.1, "steps": 16,
     "data.batch_size": 2, "data.copy_batches": 0, "checkpoint_every": 5, "log_every": 4, "eval_every": 0,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from quick_compilation import flags
 from safetensors.numpy import load_file
 from several import free_address
 from tiny_qagen import make_tiny_qagen
@@ -50,8 +51,7 @@ def place(tmp_path_factory):
 
 def begin(place, workdir, processes):
     """Starts the recipe in one process, or in two."""
-    flags = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
-    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(place / "cache")}
+    environment = os.environ | {"XLA_FLAGS": flags(), "JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(place / "cache")}
     wanted = [sys.executable, str(ROOT / "train.py"), f"--config={place / 'config.py'}", f"--workdir={workdir}"]
     own, address = [[]], free_address()
     if processes == 2:

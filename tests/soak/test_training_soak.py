@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from quick_compilation import flags
 from safetensors.numpy import load_file
 from several import free_address, kill_until_done
 
 from quals_jax.commands.gazette_tokenizer import save
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENT = os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"}
+ENVIRONMENT = os.environ | {"XLA_FLAGS": flags()}
 SETTINGS = {
     "model.d_model": 32, "model.ffn_dim": 32, "model.layers": 1, "model.heads": 2, "model.dropout": 0.1, "steps": 600,
     "data.batch_size": 2, "data.copy_batches": 20, "checkpoint_every": 15, "log_every": 10, "eval_every": 40,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from quick_compilation import flags
 from safetensors.numpy import load_file
 from several import free_address, kill_until_done
 from tiny_qagen import make_tiny_qagen
@@ -51,8 +52,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def environment(place):
-    flags = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
-    return os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(place / "cache")}
+    return os.environ | {"XLA_FLAGS": flags(), "JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(place / "cache")}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,18 @@
+"""Flags with which XLA compiles for a CPU in a fifth of the time. Set before JAX is imported; what users run is compiled otherwise."""
+
+import os
+import subprocess
+import sys
+from functools import cache
+
+
+@cache
+def flags() -> str:
+    return " ".join(filter(known, ("--xla_backend_optimization_level=0", "--xla_cpu_use_fusion_emitters=false")))
+
+
+def known(flag: str) -> bool:
+    """Whether this XLA knows the flag: it ends the process at one that it does not know (jaxlib 0.12 has dropped some)."""
+    environment = os.environ | {"XLA_FLAGS": flag, "JAX_PLATFORMS": "cpu"}
+    asked = subprocess.run([sys.executable, "-c", "import jax; jax.devices()"], env=environment, capture_output=True)
+    return asked.returncode == 0
