@@ -183,7 +183,7 @@ class ConseqConfig(TrainConfig):
                 f"scoring.summary_score is {self.scoring.summary_score!r}; it must be one of {', '.join(SUMMARY_SCORES)}"
             )
         if not self.candidates.samples + self.candidates.beams:
-            raise ValueError("candidates.samples and candidates.beams are 0; one of them must be at least 1")
+            raise ValueError("candidates.samples is 0; it must be at least 1 where candidates.beams is 0 too")
         self.selection.check(self.kind)
         for part in (self.candidates.sampling, self.scoring.search, self.evaluation.search):
             part()  # they check themselves

@@ -24,7 +24,7 @@ from quals_jax.data import loader
 from quals_jax.data.summaries import JsonLines
 from quals_jax.precision import Precision
 from quals_jax.quals import Quals
-from quals_jax.recipes import conseq, model_folders, run_folder, steps
+from quals_jax.recipes import candidates, conseq, conseq_training, model_folders, run_folder, selection, steps
 from quals_jax.recipes.config import ONLINE_KIND, OnlineConseqConfig
 from quals_jax.recipes.documents import Document, Documents
 from quals_jax.summarizer import Summarizer
@@ -61,7 +61,7 @@ def run(
     conseq.further_metrics(config)
     if config.tensorboard:
         require_package()
-    quals = conseq.make_quals(config)
+    quals = candidates.make_quals(config)
     with run_folder.claimed(config, workdir):
         return conseq.compare(config, workdir, Rounds(config, workdir, quals, terminal, say, profile).all(), say)
 
@@ -76,7 +76,7 @@ def plan(config: OnlineConseqConfig, workdir: Path, *, limit: int | None = None)
     config.validate()
     made = sorted((workdir / "rounds").glob("*/selected.jsonl"))
     selected = made[-1] if made else workdir / "rounds" / "selected.jsonl"
-    planned = conseq.plan_of(config, selected, limit=limit, read=config.online.documents)
+    planned = conseq_training.plan_of(config, selected, limit=limit, read=config.online.documents)
     round_steps = min(config.online.every, config.steps)
     per_epoch = max(planned.steps_per_epoch, 1.0)
     return dataclasses.replace(
@@ -93,7 +93,7 @@ class Rounds:
     ):  # fmt: skip
         self.config, self.workdir, self.quals, self.terminal, self.say = config, workdir, quals, terminal, say
         self.profile = profile
-        self.documents = conseq.training_documents(config)
+        self.documents = candidates.training_documents(config)
         start = Summarizer.from_pretrained(config.model.initial, config.model.tokenizer or None)
         self.own = start.conventions(config.evaluation.search())
         chosen = run_folder.settings_without(FREE, config)
@@ -112,8 +112,8 @@ class Rounds:
             self._forget_other_runs()
         parallel.wait_for_all("ready for rounds")
 
-        self.model, self.tokenizer, self.triples, self.data = conseq.prepare_training(config, self.own)
-        towards = conseq.interpolation(self.model, config.interpolate)
+        self.model, self.tokenizer, self.triples, self.data = conseq_training.prepare_training(config, self.own)
+        towards = conseq_training.interpolation(self.model, config.interpolate)
         self.mesh = parallel.make_mesh()
         self.loss = contrastive_training_loss(config.label_smoothing)
         self.programs = prepare(config, self.model, self.loss, self.mesh)
@@ -128,7 +128,7 @@ class Rounds:
         run_folder.close_journal(self.journal, self.workdir)
         model_folders.export(towards(params), self.model, self.tokenizer, folder, dtype=config.export_dtype)
         if first:
-            conseq.keep_conventions(folder, self.own)
+            conseq_training.keep_conventions(folder, self.own)
             steps.note(folder, exported)
         parallel.wait_for_all("trained")
         return folder
@@ -159,20 +159,20 @@ class Rounds:
         settings = dataclasses.replace(settings, rows=len(own), seed=settings.seed + number)
         before = [steps.sha256(self._folder(earlier) / "selected.jsonl") for earlier in range(number)]
         made_from = {"run": self.inputs, "round": number, "pools": before}
-        candidates = folder / "candidates.jsonl"
-        wanted = conseq.candidate_inputs(settings, made_from)
-        if parallel.any_process(not steps.fits(candidates, wanted)):
+        sampled = folder / "candidates.jsonl"
+        wanted = candidates.candidate_inputs(settings, made_from)
+        if parallel.any_process(not steps.fits(sampled, wanted)):
             if self.made > begin:
                 raise ValueError(
-                    f"{candidates}: is not what the checkpoints of this run were trained on; put it back, or give another --workdir"
+                    f"{sampled}: is not what the checkpoints of this run were trained on; put it back, or give another --workdir"
                 )
             if params is None and begin:  # the weights of the last checkpoint, which is that of this very step
                 params = self._train(self._folder(number - 1) / "selected.jsonl", number - 1, begin)
             self._use(params)
             self.say(f"round {number + 1}, after {begin} steps")
-            conseq.sample_from(self.summarizer, own, settings, folder, made_from, self.say)
-        scores = conseq.score(self.config, folder, candidates, self.say, self.quals)
-        return conseq.select(self.config, folder, scores, self.say)
+            candidates.sample_from(self.summarizer, own, settings, folder, made_from, self.say)
+        scores = candidates.score(self.config, folder, sampled, self.say, self.quals)
+        return selection.select(self.config, folder, scores, self.say)
 
     def _use(self, params: dict | None) -> None:
         """Makes the summarizer write as the model with these weights (None: as at the start)."""
@@ -190,7 +190,7 @@ class Rounds:
         """The parameters after `end` steps, the last of them on this round's S+ and S-."""
         texts = JsonLines(selected)
         batches = loader.training_batches(texts, self.triples, self.data, seed=self.config.seed + number)
-        sample = None if self.planned else conseq.sample_of(texts, self.triples, self.data)
+        sample = None if self.planned else conseq_training.sample_of(texts, self.triples, self.data)
         self.planned = True
         return train_loop(
             self.config, self.workdir, model=self.model, loss=self.loss, batches=OfRound(number, batches),

@@ -14,8 +14,9 @@ from quals_jax import conseq
 from quals_jax.data.texts import Target, Text
 from quals_jax.decoding.search_config import SearchConfig
 from quals_jax.qagen import QAGen
+from quals_jax.recipes import candidates as candidates_step
 from quals_jax.recipes import conseq as conseq_recipe
-from quals_jax.recipes import steps
+from quals_jax.recipes import conseq_training, model_folders, steps
 from quals_jax.recipes.config import (
     CandidateConfig,
     ConseqConfig,
@@ -98,7 +99,7 @@ def test_killed_in_every_step_it_ends_as_one_never_killed(config, finished, tmp_
 
                 patched.setattr(steps, "write_whole", write_one)
             elif name == "train":  # when training is done, before anything is written
-                patched.setattr(conseq_recipe.model_folders, "export", _kill)
+                patched.setattr(model_folders, "export", _kill)
             else:
                 patched.setattr(conseq_recipe, name, _kill)
             with pytest.raises(Killed):
@@ -146,8 +147,8 @@ def test_a_finished_run_makes_nothing_again_and_other_settings_only_what_they_to
     whole = shutil.copytree(finished[0], tmp_path / "run")  # which is trained in
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("*.jsonl")}
     with monkeypatch.context() as patched:
-        patched.setattr(conseq_recipe, "quals_scores", _kill)
-        patched.setattr(conseq_recipe.model_folders, "export", _kill)
+        patched.setattr(candidates_step, "quals_scores", _kill)
+        patched.setattr(model_folders, "export", _kill)
         assert conseq_recipe.run(config, whole) == table
         assert {path: path.stat().st_mtime_ns for path in whole.rglob("*.jsonl")} == before
         other = dataclasses.replace(config, seed=4)
@@ -232,14 +233,14 @@ def test_models_without_a_tokenizer_beside_them_are_evaluated_with_the_one_given
 def test_steps_are_those_of_whole_epochs(config, finished):
     whole, _ = finished
     tokenizer = Tokenizer.from_pretrained(config.model.initial)
-    triples = conseq_recipe.Triples(tokenizer, source_limit=64, target_limit=64)
+    triples = conseq_training.Triples(tokenizer, source_limit=64, target_limit=64)
     data = dataclasses.replace(config.data, batch_size=2, max_targets=2, pair_buckets=(2,))
-    texts = conseq_recipe.JsonLines(whole / "selected.jsonl")
+    texts = conseq_training.JsonLines(whole / "selected.jsonl")
     assert len(texts) == 3
-    assert [conseq_recipe.loader.count_steps(texts, triples, data, epochs) for epochs in (1.0, 1.5, 2.0)] == [2, 3, 4]
+    assert [conseq_training.loader.count_steps(texts, triples, data, epochs) for epochs in (1.0, 1.5, 2.0)] == [2, 3, 4]
     triples.target_limit = 1
     with pytest.raises(ValueError, match="of 3 texts none has a target to learn"):
-        conseq_recipe.loader.count_steps(texts, triples, data, 1.0)
+        conseq_training.loader.count_steps(texts, triples, data, 1.0)
 
 
 def test_a_plan_has_the_steps_that_training_makes(config, finished, tmp_path):
@@ -265,7 +266,7 @@ def test_the_trained_model_says_how_it_is_to_be_searched(config, finished, tmp_p
     assert conventions(*own).search == config.evaluation.search()
     shutil.copytree(whole / "model", tmp_path / "model")
     cnndm = SearchConfig(4, 1, min_length=55, max_length=140, length_penalty=2.0, no_repeat_ngram_size=3)
-    conseq_recipe.keep_conventions(tmp_path / "model", Conventions(True, 0, cnndm))
+    conseq_training.keep_conventions(tmp_path / "model", Conventions(True, 0, cnndm))
     written = [
         json.loads((tmp_path / "model" / name).read_text()) for name in ("config.json", "generation_config.json")
     ]
@@ -279,7 +280,7 @@ def test_the_trained_model_says_how_it_is_to_be_searched(config, finished, tmp_p
 
 def test_rows_with_one_target_too_long_are_left_out(config):
     tokenizer = Tokenizer.from_pretrained(config.model.initial)
-    triples = conseq_recipe.Triples(tokenizer, source_limit=64, target_limit=8, forced_first_id=0)
+    triples = conseq_training.Triples(tokenizer, source_limit=64, target_limit=8, forced_first_id=0)
     examples = triples(
         [Text("a b", (Target("good"), Target("bad"))), Text("c", (Target("short"), Target("far too long")))]
     )
@@ -302,7 +303,7 @@ def test_rows_with_one_target_too_long_are_left_out(config):
         ({"selection": SelectionConfig(margin=-1.0)}, "selection.margin is -1.0"),
         ({"selection": SelectionConfig(margin=0.2, highest=True)}, "selection.margin is 0.2; it must be 0"),
         ({"kind": "conseq_rouge", "selection": SelectionConfig(margin=0.2)}, "selection.margin is 0.2; it must be 0"),
-        ({"candidates": CandidateConfig(samples=0)}, "candidates.samples and candidates.beams are 0"),
+        ({"candidates": CandidateConfig(samples=0)}, "candidates.samples is 0"),
         ({"candidates": CandidateConfig(beams=-1)}, "candidates.beams is -1"),
         ({"data": DataConfig(train="gazette:train")}, "candidates.rows is 0"),
         ({"model": ModelConfig(tokenizer="x")}, "model.initial is ''"),

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from quals_jax.recipes.conseq import quals_scores
+from quals_jax.recipes.candidates import quals_scores
 from quals_jax.recipes.documents import scores_of
 
 

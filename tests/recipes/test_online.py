@@ -12,8 +12,10 @@ from tiny_qagen import make_tiny_qagen
 
 from quals_jax import conseq as selection
 from quals_jax.qagen import QAGen
+from quals_jax.recipes import candidates as candidates_step
 from quals_jax.recipes import conseq as conseq_recipe
 from quals_jax.recipes import online, steps
+from quals_jax.recipes import selection as selection_step
 from quals_jax.recipes.config import (
     CandidateConfig,
     EvaluationConfig,
@@ -183,13 +185,13 @@ def test_killed_at_every_point_it_ends_as_one_never_killed(config, finished, tmp
         return patch
 
     for patch in (
-        at_call(conseq_recipe, "score", 1),
-        at_call(conseq_recipe, "select", 1),
+        at_call(candidates_step, "score", 1),
+        at_call(selection_step, "select", 1),
         at_call(online, "train_loop", 1),
         at_call(online.Checkpoints, "save", 1, after=True),  # after the first step of the first round
         at_call(online, "train_loop", 1, after=True),  # the round is trained, the next not begun
         at_call(steps, "write_whole", 3, after=True),  # one block of the second round's candidates is there
-        at_call(conseq_recipe, "quals_scores", 2),
+        at_call(candidates_step, "quals_scores", 2),
         at_call(online.Checkpoints, "save", 1),
         at_call(online.Checkpoints, "save", 3, after=True),  # in the last round
         at_call(online.model_folders, "export", 1),
@@ -207,7 +209,7 @@ def test_a_finished_run_makes_nothing_again_and_one_of_other_settings_begins_ane
     def never(*_, **__):
         raise Killed
 
-    monkeypatch.setattr(conseq_recipe, "quals_scores", never)
+    monkeypatch.setattr(candidates_step, "quals_scores", never)
     monkeypatch.setattr(online, "train_loop", never)
     assert online.run(config, whole) == table
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*.jsonl")} == before
@@ -218,7 +220,7 @@ def test_the_model_may_lie_on_the_way_to_the_trained_weights(config, finished, t
     whole, _ = finished
     workdir = shutil.copytree(whole, tmp_path / "run")
     monkeypatch.setattr(conseq_recipe, "compare", lambda config, workdir, model, say: model)
-    monkeypatch.setattr(conseq_recipe, "quals_scores", None)
+    monkeypatch.setattr(candidates_step, "quals_scores", None)
     online.run(dataclasses.replace(config, interpolate=0.5), workdir)
     start, trained, found = (
         load_file(f"{folder}/model.safetensors")

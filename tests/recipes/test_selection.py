@@ -5,8 +5,8 @@ import json
 import pytest
 
 from quals_jax import conseq
-from quals_jax.recipes.config import SelectionConfig
-from quals_jax.recipes.selection import Contrast, contrasts, triple
+from quals_jax.recipes.config import ConseqConfig, SelectionConfig
+from quals_jax.recipes.selection import Contrast, contrasts, expected_share, triple
 
 # Of five documents two have a reference among the best two fifths: the lowest of those, -0.2, is what is good.
 REFERENCES = [-0.1, -2.0, -0.2, None, -1.0]
@@ -79,6 +79,16 @@ def test_the_row_says_where_its_texts_are_from():
     paper = triple(row, Contrast(0, None, 1))
     assert paper["summaries"] == ["r", "b"] and paper["positive_score"] == -2.0 and "positive" not in paper
     assert json.loads(json.dumps(own)) == own
+
+
+def test_a_plan_expects_as_many_contrasts_as_the_rankings_can_leave():
+    half = {"candidate_ratio": 0.5, "reference_ratio": 0.4}
+    assert expected_share(ConseqConfig(selection=SelectionConfig(**half))) == pytest.approx(0.2)
+    for config in (
+        ConseqConfig(selection=SelectionConfig(**half, positive="either")),
+        ConseqConfig(kind="conseq_rouge", selection=SelectionConfig(**half)),
+    ):
+        assert expected_share(config) == 0.5
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from tiny_qagen import make_tiny_qagen
 from tiny_t5 import make_tiny_t5
 
 from quals_jax.data.loader import evaluation_batches
+from quals_jax.data.texts import Target, Text
 from quals_jax.recipes import conseq as conseq_recipe
-from quals_jax.recipes import steps
+from quals_jax.recipes import conseq_training, steps
 from quals_jax.recipes.config import CandidateConfig, ConseqConfig, EvaluationConfig, ScoringConfig, SelectionConfig
 from quals_jax.summarizer import Summarizer
 from quals_jax.training.config import DataConfig, JudgedConfig, ModelConfig, OptimizerConfig
@@ -66,9 +67,9 @@ def test_it_is_sampled_from_trained_and_evaluated(tmp_path):
     assert contrastive_loss(trained, held_out) == pytest.approx(lowest, rel=1e-4)
 
     assert trained.tokenizer.prefix == "summarize: "
-    _, tokenizer, triples, data = conseq_recipe.prepare_training(config, trained.conventions(trained.search))
+    _, tokenizer, triples, data = conseq_training.prepare_training(config, trained.conventions(trained.search))
     (batch, other) = evaluation_batches(
-        [conseq_recipe.Text(row["document"], tuple(map(conseq_recipe.Target, row["summaries"]))) for row in selected],
+        [Text(row["document"], tuple(map(Target, row["summaries"]))) for row in selected],
         triples, data,
     )  # fmt: skip
     ids = np.concatenate([part["rows"]["target_ids"] for part in (batch, other)]).reshape(8, 64)
