@@ -38,44 +38,50 @@ def choose_by_scan(
     A score is `(logprob - strength * count) + total`, where `count` says how often earlier groups chose the token (`UNCOUNTED` ones cost
     nothing, and with `only_possible` neither does what scored -inf).
     """
-    batch, groups, _ = tokens.shape
+    batch, groups, places = tokens.shape
+    lists = tokens, logprobs, totals, order
     if wanted > FEW:
-        sorted_places = jnp.argsort(order, axis=-1)
-        tokens, logprobs, totals = (
-            jnp.take_along_axis(array, sorted_places, axis=-1) for array in (tokens, logprobs, totals)
-        )
+        by_order = jnp.argsort(order, axis=-1)
+        lists = tuple(jnp.take_along_axis(array, by_order, axis=-1) for array in lists)
 
     def choose(chosen, group):
         number, tokens, logprobs, totals, order = group
         counts = jnp.sum(tokens[..., None] == chosen[:, None, :], axis=-1)  # [batch, place]
         scores = logprobs - strength * counts.astype(logprobs.dtype) + totals
-        best, place = jax.lax.top_k(scores, wanted) if wanted > FEW else _one_by_one(scores, order, wanted)
+        best, ranked = (_best_of_sorted if wanted > FEW else _one_by_one)(scores, order, wanted)
         # fairseq: all 2K candidates of a group count, taken or not; one found twice counts twice.
-        token = jnp.maximum(jnp.take_along_axis(tokens, place, axis=-1), NONE)
+        token = jnp.max(jnp.where(order[:, None] == ranked[..., None], tokens[:, None], NONE), axis=-1)
         token = jnp.where(best > -jnp.inf, token, NONE) if only_possible else token
-        return jax.lax.dynamic_update_slice_in_dim(chosen, token, number * wanted, axis=1), (best, place)
+        return jax.lax.dynamic_update_slice_in_dim(chosen, token, number * wanted, axis=1), (best, ranked)
 
     chosen = jnp.broadcast_to(jnp.zeros_like(tokens[:, 0, :1]) + NONE, (batch, groups * wanted))
-    by_group = (jnp.swapaxes(array, 0, 1) for array in (tokens, logprobs, totals, order))
+    by_group = (jnp.swapaxes(array, 0, 1) for array in lists)
     _, found = jax.lax.scan(choose, chosen, (jnp.arange(groups), *by_group))
-    best, place = (jnp.swapaxes(array, 0, 1) for array in found)
-    return best, jnp.take_along_axis(sorted_places, place, axis=-1) if wanted > FEW else place
+    best, ranked = (jnp.swapaxes(array, 0, 1) for array in found)
+    here = order[:, :, None] == ranked[..., None]
+    return best, jnp.min(jnp.where(here, jnp.arange(places, dtype=jnp.int32), places), axis=-1)
+
+
+def _best_of_sorted(
+    scores: Float[Array, "batch place"], order: Int[Array, "batch place"], wanted: int
+) -> tuple[Float[Array, "batch rank"], Int[Array, "batch rank"]]:
+    """The best scores and what their place in the order is, of a list that is sorted by it."""
+    best, place = jax.lax.top_k(scores, wanted)
+    return best, jnp.take_along_axis(order, place, axis=-1)
 
 
 def _one_by_one(
     scores: Float[Array, "batch place"], order: Int[Array, "batch place"], wanted: int
 ) -> tuple[Float[Array, "batch rank"], Int[Array, "batch rank"]]:
-    """The best scores and their places; of equal ones the first in the order, without sorting by it."""
-    places = jnp.arange(scores.shape[-1], dtype=jnp.int32)
+    """The same of a list in any order, a pick after the other."""
     left, found = order, []
     for _ in range(wanted):
         best = jnp.max(jnp.where(left < TAKEN, scores, -jnp.inf), axis=-1, keepdims=True)
         first = jnp.min(jnp.where(scores == best, left, TAKEN), axis=-1, keepdims=True)
-        here = order == first
-        found.append((best, jnp.min(jnp.where(here, places, TAKEN), axis=-1, keepdims=True)))
-        left = jnp.where(here, TAKEN, left)
-    best, place = zip(*found, strict=True)
-    return jnp.concatenate(best, axis=-1), jnp.concatenate(place, axis=-1)
+        left = jnp.where(order == first, TAKEN, left)
+        found.append((best, first))
+    best, ranked = zip(*found, strict=True)
+    return jnp.concatenate(best, axis=-1), jnp.concatenate(ranked, axis=-1)
 
 
 def choose_in_kernel(
