@@ -9,7 +9,7 @@ TEST := $(VENV)/.test
 RAY := $(VENV)/.ray
 REQUIREMENTS := pyproject.toml constraints.txt
 
-.PHONY: english gpu tpu setup score test test-newest train bench soak lint test-ray clean
+.PHONY: english gpu tpu cuda setup score test test-newest train bench soak lint test-ray clean
 
 setup: $(SETUP)
 
@@ -59,6 +59,15 @@ tpu: $(TRAIN)
 	$(if $(ALL),$(BIN)/python benchmarks/tpu.py --models large --topology v5e:1x1 --programs search score)
 	$(if $(ALL),$(BIN)/python benchmarks/tpu.py --models large --topology v6e:2x2 --programs search score)
 	$(if $(ALL),$(BIN)/python benchmarks/tpu.py --models large --topology v5e:4x4 --programs train_mle train_conseq --shard_params)
+
+# Programs compiled for an H100 that is not there, and read: an environment of its own of 6 GB; ALL=1: BART-large too, our kernels, float32.
+cuda:
+	test -x .venv-cuda/bin/python || $(PYTHON) -m venv .venv-cuda
+	.venv-cuda/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,cuda12]'
+	.venv-cuda/bin/python benchmarks/cuda.py --models embedded
+	$(if $(ALL),.venv-cuda/bin/python benchmarks/cuda.py --models large)
+	$(if $(ALL),.venv-cuda/bin/python benchmarks/cuda.py --models large --programs search score --kernels all)
+	$(if $(ALL),.venv-cuda/bin/python benchmarks/cuda.py --models large --programs search score train_mle --dtype float32)
 
 # Goldens, kernels and benchmarks on the NVIDIA GPU of this machine; PEER: an environment with torch and transformers 4.56.2.
 gpu: $(TEST)

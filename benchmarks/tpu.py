@@ -12,11 +12,14 @@ import time
 from collections import Counter
 
 from exchanges import expected, faults
+from flops import bound
 from hlo import PRODUCTS, collectives, copied_in_loops, products, sorted_widths
-from models import DECODING, abstract_model, cache_sizes
+from models import DECODING, SHAPES, abstract_model, cache_sizes
 
 GIB = 2**30
 CHIP_MEMORY = {"v5e": 16 * GIB, "v5p": 95 * GIB, "v6e": 32 * GIB, "v4": 32 * GIB}
+# Operations a second in bfloat16 and bytes a second of main memory, as Google gives them for a chip.
+CHIP_SPEED = {"v5e": (197e12, 819e9), "v5p": (459e12, 2765e9), "v6e": (918e12, 1640e9), "v4": (275e12, 1228e9)}
 
 
 def main() -> int:
@@ -86,6 +89,12 @@ def main() -> int:
                 said = faults(exchanged, expected(program, model, mesh, shard_params=options.shard_params))
             failed += [f"{name} {program}: {line}" for line in said]
     print("(operations and bytes of a loop's body are counted once)")
+    speed = CHIP_SPEED.get(options.topology.partition(":")[0])
+    for name in options.models if speed and options.dtype == "bfloat16" else ():
+        if name in SHAPES:
+            print(
+                f"{name}: at most {bound(options.rows, SHAPES[name], *speed):.0f} summaries/s a chip, by counting (flops.py)"
+            )
     for line in failed:
         print(line, file=sys.stderr)
     return 1 if failed else 0

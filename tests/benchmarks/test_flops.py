@@ -13,6 +13,7 @@ from quals_jax.models.teacher_forcing import encode_memory
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import flops
+import models
 
 # One layer: XLA counts a loop over layers once, however long it is.
 WIDTH, LAYERS, VOCABULARY, SOURCE, LENGTH, PAIRS = 128, 1, 512, 48, 16, 3
@@ -40,3 +41,17 @@ def test_decoding_needs_what_xla_counts(model):
     masked = 2 * PAIRS * LENGTH * (LENGTH - 1) * WIDTH * LAYERS
     own = flops.decode(PAIRS, LENGTH, SOURCE, WIDTH, LAYERS, VOCABULARY)
     assert own + masked == pytest.approx(expected, rel=0.08)
+
+
+def test_bytes_of_a_search_by_hand():
+    """2 rows of 3 beams, 2 steps, a text of 5 tokens, width 4, 1 layer, 7 words; weights 2 (14 x 16 + 7 x 4) = 504, logits 2 x 4 x 6 x 7 = 336,
+    texts 2 x 2 x 2 x 5 x 4 = 160; after one step 2 x 2 x 6 x 4 = 96 bytes are held, after two 192."""
+    found = flops.search_bytes(2, 2, 5, 4, 1, 7, beams=3)
+    assert found == 2 * (504 + 336 + 160) + 3 * (96 + 192)
+
+
+def test_no_chip_is_faster_than_its_operations_or_its_memory():
+    large = models.SHAPES["large"]
+    free, slow = flops.bound(8, large, 1e15, 1e20), flops.bound(8, large, 1e15, 1e12)
+    assert flops.bound(8, large, 2e15, 1e20) == pytest.approx(2 * free)
+    assert slow < free and flops.bound(64, large, 1e15, 1e12) > slow  # weights are read once for all rows
