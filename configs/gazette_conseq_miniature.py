@@ -1,6 +1,6 @@
 """The ConSeq recipe in miniature, on Gazette, from the embedded MLE summarizer: `make train`.
 
-Small on purpose: QUALS from 12 questions instead of 60, 3 samples of 1,200 documents instead of 6 of 2,000.
+As `gazette_conseq.py`, but small on purpose: QUALS from 12 questions instead of 60, 300 documents instead of 600.
 
     python train.py --config configs/gazette_conseq_miniature.py --workdir out/miniature --cpu_devices 2
 """
@@ -22,9 +22,9 @@ def get_config() -> ConseqConfig:
         epochs=4.0,
         checkpoint_every=50,
         export_dtype="float16",
-        candidates=CandidateConfig(rows=1200, samples=3, block_rows=128),
+        candidates=CandidateConfig(rows=300, samples=0, beams=6, block_rows=100),
         scoring=ScoringConfig(beams=12),
-        selection=SelectionConfig(candidate_ratio=0.9, reference_ratio=0.35),
+        selection=SelectionConfig(candidate_ratio=0.9, reference_ratio=0.35, positive="candidate"),
         evaluation=EvaluationConfig(data="gazette:test", rows=300),
         data=DataConfig(
             train="gazette:train",
