@@ -1,8 +1,8 @@
 """Online ConSeq on Gazette: every 50 steps the model of that moment is sampled, scored by QUALS, and unlearns what it writes now.
 
 As many steps, documents and scores as the paper's recipe had on Gazette: six rounds of 333 documents for one of 2,000; 300 steps on
-contrasts that come four times. What it gained beside that: `docs/results.md`. S+ is the reference, as in the paper; what
-`gazette_conseq.py` has instead was not tried here.
+contrasts that come four times. What it gained beside that: `docs/results.md`. S+ is the reference, as in the paper: with the beams that
+`gazette_conseq.py` has instead, S- soon differs from S+ in a name alone, and unlearning it spoils the model.
 
     python train.py --config configs/gazette_conseq_online.py --workdir out/gazette-conseq-online --cpu_devices 2
 """

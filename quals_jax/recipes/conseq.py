@@ -2,7 +2,7 @@
 
 Files, in WORKDIR (the first two in `candidates.folder`, where several runs can share them):
 
-    candidates.jsonl             documents, references, and what was sampled
+    candidates.jsonl             documents, references, and what the summarizer wrote
     quals.jsonl or rouge.jsonl   the same with the scores
     selected.jsonl, scores.png   S+ and S-: {"document", "summaries": [S+, S-], ...}; and how the scores are spread
     checkpoints/, model/         training, and what came of it
