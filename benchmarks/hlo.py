@@ -82,8 +82,9 @@ def copied_in_loops(text: str, sizes: set[int]) -> int:
 
 
 def sorted_widths(text: str) -> list[int]:
-    """The lengths along which a compiled program sorts: the largest axis of what goes into each sort."""
-    shapes = re.findall(r"= \(?\w+\[([\d,]+)\][^=\n]* sort\(", text)
+    """The lengths along which a compiled program sorts floating-point numbers (a training step sorts the places of words): the largest axis of
+    what goes into each sort."""
+    shapes = re.findall(r"= \(?(?:f|bf)\d+\[([\d,]+)\][^=\n]* sort\(", text)
     return [max(map(int, shape.split(","))) for shape in shapes]
 
 

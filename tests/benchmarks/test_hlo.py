@@ -112,3 +112,12 @@ def test_a_float32_product_in_less_than_float32_is_seen():
     assert hlo.less_than_highest(exact + CUDA) == 0
     assert hlo.less_than_highest(exact.replace("highest,highest", "high,high") + CUDA) == 1
     assert hlo.less_than_highest(exact + CUDA.replace('"HIGHEST"', '"DEFAULT"')) == 1
+
+
+def test_sorts_of_numbers_are_told_by_their_length_and_those_of_places_are_none():
+    text = """
+  %sort.1 = (f32[8,60,2514]{2,1,0:T(8,128)}, s32[8,60,2514]{2,1,0}) sort(%a, %b), dimensions={2}
+  %sort.2 = bf16[50265]{0} sort(%c), dimensions={0}
+  %sort.3 = (s32[65536]{0:T(1024)}, s32[65536]{0}) sort(%d, %e), dimensions={0}
+"""
+    assert hlo.sorted_widths(text) == [2514, 50265]
