@@ -96,10 +96,10 @@ def best_continuations(
     strength = config.diversity_strength
     # Of equal scores that of the lowest beam comes first, and then that of the lowest token, of which `vocab` may be there repeatedly.
     length = tokens.shape[-1]
-    order = jnp.broadcast_to(jnp.arange(length), tokens.shape)
+    order = jnp.broadcast_to(jnp.arange(length, dtype=tokens.dtype), tokens.shape)
     if answers is None:
         order = jnp.where(tokens == vocab, vocab + order, tokens)
-    order += (jnp.arange(beams) // groups * (vocab + length))[:, None]
+    order += (jnp.arange(beams, dtype=tokens.dtype) // groups * (vocab + length))[:, None]
     return _group_by_group(
         tokens, logprobs, model_logprobs, totals, order, step, groups, wanted, strength, rules.free, answers is not None, choose
     )  # fmt: skip

@@ -44,44 +44,62 @@ def choose_by_scan(
         by_order = jnp.argsort(order, axis=-1)
         lists = tuple(jnp.take_along_axis(array, by_order, axis=-1) for array in lists)
 
-    def choose(chosen, group):
+    def choose(picked, group):
         number, tokens, logprobs, totals, order = group
-        counts = jnp.sum(tokens[..., None] == chosen[:, None, :], axis=-1)  # [batch, place]
+        counts = jnp.sum(tokens[..., None] == picked[:, :1], axis=-1)  # [batch, place]
         scores = logprobs - strength * counts.astype(logprobs.dtype) + totals
-        best, ranked = (_best_of_sorted if wanted > FEW else _one_by_one)(scores, order, wanted)
+        best, ranked, token = (_best_of_sorted if wanted > FEW else _one_by_one)(scores, order, tokens, wanted)
         # fairseq: all 2K candidates of a group count, taken or not; one found twice counts twice.
-        token = jnp.max(jnp.where(order[:, None] == ranked[..., None], tokens[:, None], NONE), axis=-1)
+        token = jnp.maximum(token, NONE)
         token = jnp.where(best > -jnp.inf, token, NONE) if only_possible else token
-        return jax.lax.dynamic_update_slice_in_dim(chosen, token, number * wanted, axis=1), (best, ranked)
+        found = jnp.stack([token, ranked], axis=1)
+        return jax.lax.dynamic_update_slice_in_dim(picked, found, number * wanted, axis=2), None
 
-    chosen = jnp.broadcast_to(jnp.zeros_like(tokens[:, 0, :1]) + NONE, (batch, groups * wanted))
+    # What groups have chosen, and what its place is in their order: one array, as each that a loop writes is a kernel more.
+    picked = jnp.broadcast_to(jnp.zeros_like(tokens[:, :1, :1]) + NONE, (batch, 2, groups * wanted))
     by_group = (jnp.swapaxes(array, 0, 1) for array in lists)
-    _, found = jax.lax.scan(choose, chosen, (jnp.arange(groups), *by_group))
-    best, ranked = (jnp.swapaxes(array, 0, 1) for array in found)
-    here = order[:, :, None] == ranked[..., None]
-    return best, jnp.min(jnp.where(here, jnp.arange(places, dtype=jnp.int32), places), axis=-1)
+    picked, _ = jax.lax.scan(choose, picked, (jnp.arange(groups), *by_group))
+    here = order[:, :, None] == picked[:, 1].reshape(batch, groups, wanted, 1)
+    place = jnp.min(jnp.where(here, jnp.arange(places, dtype=jnp.int32), places), axis=-1)
+    tokens, logprobs, totals = (jnp.take_along_axis(array, place, axis=-1) for array in (tokens, logprobs, totals))
+    earlier = jnp.arange(groups * wanted) < (jnp.arange(groups) * wanted)[:, None, None]
+    counts = jnp.sum((tokens[..., None] == picked[:, :1, None]) & earlier, axis=-1)
+    return logprobs - strength * counts.astype(logprobs.dtype) + totals, place
 
 
 def _best_of_sorted(
-    scores: Float[Array, "batch place"], order: Int[Array, "batch place"], wanted: int
-) -> tuple[Float[Array, "batch rank"], Int[Array, "batch rank"]]:
-    """The best scores and what their place in the order is, of a list that is sorted by it."""
+    scores: Float[Array, "batch place"],
+    order: Int[Array, "batch place"],
+    tokens: Int[Array, "batch place"],
+    wanted: int,
+) -> tuple[Float[Array, "batch rank"], Int[Array, "batch rank"], Int[Array, "batch rank"]]:
+    """The best scores, what their place in the order is, and their tokens, of a list that is sorted by it."""
     best, place = jax.lax.top_k(scores, wanted)
-    return best, jnp.take_along_axis(order, place, axis=-1)
+    return best, *(jnp.take_along_axis(array, place, axis=-1) for array in (order, tokens))
 
 
 def _one_by_one(
-    scores: Float[Array, "batch place"], order: Int[Array, "batch place"], wanted: int
-) -> tuple[Float[Array, "batch rank"], Int[Array, "batch rank"]]:
-    """The same of a list in any order, a pick after the other."""
+    scores: Float[Array, "batch place"],
+    order: Int[Array, "batch place"],
+    tokens: Int[Array, "batch place"],
+    wanted: int,
+) -> tuple[Float[Array, "batch rank"], Int[Array, "batch rank"], Int[Array, "batch rank"]]:
+    """The same of a list in any order: a pick after the other, each one reduction."""
+
+    def better(one, other):
+        first = (one[0] > other[0]) | ((one[0] == other[0]) & (one[1] < other[1]))
+        return tuple(jnp.where(first, own, others) for own, others in zip(one, other, strict=True))
+
+    nothing = tuple(
+        jnp.asarray(own, like.dtype) for own, like in zip((-jnp.inf, TAKEN, NONE), (scores, order, tokens), strict=True)
+    )
     left, found = order, []
     for _ in range(wanted):
-        best = jnp.max(jnp.where(left < TAKEN, scores, -jnp.inf), axis=-1, keepdims=True)
-        first = jnp.min(jnp.where(scores == best, left, TAKEN), axis=-1, keepdims=True)
-        left = jnp.where(order == first, TAKEN, left)
-        found.append((best, first))
-    best, ranked = zip(*found, strict=True)
-    return jnp.concatenate(best, axis=-1), jnp.concatenate(ranked, axis=-1)
+        scores = jnp.where(left < TAKEN, scores, -jnp.inf)
+        found.append(jax.lax.reduce((scores, left, tokens), nothing, better, (1,)))
+        left = jnp.where(order == found[-1][1][:, None], TAKEN, left)
+    best, ranked, token = (jnp.stack(own, axis=-1) for own in zip(*found, strict=True))
+    return best, ranked, token
 
 
 def choose_in_kernel(
