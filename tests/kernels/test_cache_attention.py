@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from lowering import lowered
 
 from quals_jax.decoding.search_config import SearchConfig
 from quals_jax.kernels import Kernels
@@ -63,8 +64,9 @@ def search(platform: str, kernels: str) -> str:
     graph, params = nnx.split(model)
     arrays = jax.ShapeDtypeStruct((3, 7), jnp.int32), jax.ShapeDtypeStruct((3,), jnp.bool_)
     settings = SearchConfig(num_beams=4, min_length=2, max_length=10)
-    traced = jax.jit(lambda *arrays: search_rows(graph, settings, None, *arrays)).trace(params, *arrays)
-    return traced.lower(lowering_platforms=(platform,)).as_text()
+    return lowered(
+        jax.jit(lambda *arrays: search_rows(graph, settings, None, *arrays)), params, *arrays, platform=platform
+    )
 
 
 def test_the_cache_is_not_moved():

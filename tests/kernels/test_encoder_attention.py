@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from jax.experimental import pallas as pl
+from lowering import lowered
 
 from quals_jax.kernels import Kernels
 from quals_jax.kernels.encoder_attention import by_cudnn, by_flash
@@ -77,8 +78,7 @@ def encoded(platform: str, kernels: str, dtype=jnp.bfloat16, dropout: float = 0.
     def encode(params, ids):
         return nnx.merge(graph, params).encode(ids, ids != 1, dropout_key=key)
 
-    traced = jax.jit(encode).trace(params, jax.ShapeDtypeStruct((3, 200), jnp.int32))
-    return traced.lower(lowering_platforms=(platform,)).as_text()
+    return lowered(jax.jit(encode), params, jax.ShapeDtypeStruct((3, 200), jnp.int32), platform=platform)
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from lowering import lowered
 
 from quals_jax.kernels import Kernels
 from quals_jax.kernels.group_choice import LARGEST, UNCOUNTED, choose_by_scan, choose_in_kernel
@@ -51,18 +52,18 @@ def test_equals_the_choice_by_hand(way, groups, places, wanted, only_possible):
     np.testing.assert_array_equal(best, expected[0])
 
 
-def lowered(platform: str, groups: int) -> str:
+def choice(platform: str, groups: int) -> str:
     shape = 2, groups, 2 * groups + 3
     arrays = [jax.ShapeDtypeStruct(shape, dtype) for dtype in (jnp.int32, jnp.float32, jnp.float32, jnp.int32)]
     choose = jax.jit(partial(choose_in_kernel, wanted=2, strength=0.5, only_possible=False))
-    return choose.trace(*arrays).lower(lowering_platforms=(platform,)).as_text()
+    return lowered(choose, *arrays, platform=platform)
 
 
 def test_it_is_one_kernel_on_gpus_and_tpus_and_a_scan_where_it_would_be_too_large():
     for platform, call in (("cuda", "__gpu$xla.gpu.triton"), ("tpu", "tpu_custom_call")):
-        text = lowered(platform, 60)
+        text = choice(platform, 60)
         assert text.count(f"custom_call @{call}(") == 1 and "stablehlo.while" not in text
-        text = lowered(platform, 128)
+        text = choice(platform, 128)
         assert LARGEST < 256 * 512 and call not in text and "stablehlo.while" in text
 
 
