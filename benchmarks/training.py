@@ -45,7 +45,13 @@ def main():
     state = new_state(params, optimizer, 0)
     shardings = parallel.state_shardings(state, mesh, shard_params=False)
     step = make_train_step(
-        skeleton, likelihood_loss(0.1), optimizer, accumulate=1, dropout=False, precision=Precision.of(options.dtype)
+        skeleton,
+        likelihood_loss(0.1),
+        optimizer,
+        accumulate=1,
+        dropout=False,
+        precision=Precision.of(options.dtype),
+        devices=mesh.size,
     )
     step, state = compile_train_step(step, mesh, shardings), parallel.place(state, shardings)
     rows = options.rows * mesh.size

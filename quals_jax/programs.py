@@ -116,7 +116,13 @@ def _train(loss_of: Callable, pairs: int) -> Callable:
         state = jax.eval_shape(lambda params: new_state(params, optimizer, 0), params)
         shardings = parallel.state_shardings(state, mesh, shard_params=shard_params)
         step = make_train_step(
-            skeleton, loss_of(), optimizer, accumulate=accumulate, dropout=dropout, precision=precision
+            skeleton,
+            loss_of(),
+            optimizer,
+            accumulate=accumulate,
+            dropout=dropout,
+            precision=precision,
+            devices=mesh.size,
         )
         part = {"source_ids": _ids(rows, shapes.train_source), "target_ids": _ids(rows, pairs, shapes.train_target)}
         return compile_train_step(step, mesh, shardings), (state, {"rows": part})

@@ -13,18 +13,23 @@ POSITIVE, NEGATIVE = 0, 1  # places on the pair axis
 
 
 def contrastive_training_loss(label_smoothing: float = 0.1) -> Loss:
-    """A loss of (model, batch, dropout key): the sum in nats, the number of target tokens of both parts, sums to report.
+    """A loss of (model, batch, dropout key, devices): the sum in nats, the number of target tokens of both parts, sums to report.
 
     A batch is {"rows": {`source_ids` [batch, source], `target_ids` [batch, 2, target]}}: on the pair axis S+, then S-.
     fairseq encodes the document twice, with other dropout for each; here both share one encoding.
     """
 
-    def loss(model, batch: Batch, dropout_key=None):
+    def loss(model, batch: Batch, dropout_key=None, devices: int = 1):
+        at_once = devices * LOGITS_AT_ONCE
         part = batch["rows"]
         ids = part["target_ids"]
         states = target_states(model, part["source_ids"], ids, dropout_key=dropout_key)
-        positive, tokens = _total(model, likelihood_sum, states[:, POSITIVE], ids[:, POSITIVE], label_smoothing)
-        negative, others = _total(model, unlikelihood_sum, states[:, NEGATIVE], ids[:, NEGATIVE], label_smoothing)
+        positive, tokens = _total(
+            model, likelihood_sum, states[:, POSITIVE], ids[:, POSITIVE], label_smoothing, at_once
+        )
+        negative, others = _total(
+            model, unlikelihood_sum, states[:, NEGATIVE], ids[:, NEGATIVE], label_smoothing, at_once
+        )
         sums = {"likelihood/positive": (positive, tokens), "unlikelihood/negative": (negative, others)}
         return positive + negative, tokens + others, sums
 
@@ -37,12 +42,14 @@ def contrastive_sums(model, batch: Batch) -> Sums:
     return {"nll": (total, tokens), **sums}
 
 
-def _total(model, part_sum, states, ids, label_smoothing: float) -> tuple[Float[Array, ""], Float[Array, ""]]:
+def _total(
+    model, part_sum, states, ids, label_smoothing: float, at_once: int
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """`part_sum` over all tokens, and their number."""
 
     def reduce(logits, ids):
         total, tokens = part_sum(logits, ids, label_smoothing, model.config.pad_token_id)
         return total, tokens.astype(total.dtype)
 
-    totals, tokens = reduce_logits(model, states, ids, reduce, at_once=LOGITS_AT_ONCE)
+    totals, tokens = reduce_logits(model, states, ids, reduce, at_once=at_once)
     return totals.sum(), tokens.sum()

@@ -69,7 +69,7 @@ def _label_loss(model, states, part: dict[str, Array], head_key) -> tuple[Float[
 def encoder_loss(losses: Losses) -> Loss:
     """A loss of (model, batch, dropout key): the sum over rows in nats, their number, and sums to report."""
 
-    def loss(model, batch: Batch, dropout_key=None):
+    def loss(model, batch: Batch, dropout_key=None, devices: int = 1):  # their logits are few
         total, size, sums = 0.0, 0.0, {}
         for number, (name, part) in enumerate(sorted(batch.items())):
             key = None if dropout_key is None else jax.random.fold_in(dropout_key, number)

@@ -81,7 +81,13 @@ def prepare(config: TrainConfig, model, loss: Loss, mesh: Mesh) -> Programs:
     precision.require(list(mesh.devices.flat))
     dropout = max(model.config.dropout, model.config.attention_dropout, model.config.activation_dropout) > 0
     step_function = make_train_step(
-        skeleton, loss, optimizer, accumulate=config.optimizer.accumulate, dropout=dropout, precision=precision
+        skeleton,
+        loss,
+        optimizer,
+        accumulate=config.optimizer.accumulate,
+        dropout=dropout,
+        precision=precision,
+        devices=mesh.size,
     )
     train_step = compile_train_step(step_function, mesh, shardings)
     return Programs(model.config, skeleton, params, optimizer, shapes, shardings, precision, train_step, mesh)

@@ -19,7 +19,7 @@ from quals_jax.models.teacher_forcing import LOGITS_AT_ONCE, per_token, reduce_l
 # name -> (numerator, denominator), to be added up before they are divided
 Sums = dict[str, tuple[Array, Array]]
 Batch = dict[str, dict[str, Array]]
-Loss = Callable[[Any, Batch, Array | None], tuple[Array, Array, Sums]]
+Loss = Callable[..., tuple[Array, Array, Sums]]  # of (model, batch, dropout key, devices=how many the batch lies on)
 
 
 def counted_tokens(part: dict[str, Array], pad_id: int) -> Float[Array, "batch pair target"]:
@@ -35,7 +35,10 @@ def _states(model, part: dict[str, Array], dropout_key=None) -> Float[Array, "ba
 
 
 def token_losses(
-    model, states: Float[Array, "batch pair target model"], target_ids: Int[Array, "batch pair target"]
+    model,
+    states: Float[Array, "batch pair target model"],
+    target_ids: Int[Array, "batch pair target"],
+    devices: int = 1,
 ) -> dict[str, Float[Array, "batch pair target"]]:
     """Of every target token: `nll`, -log p of it; `smooth`, the sum of -log p over the vocabulary; `right`, whether it
     is the likeliest.
@@ -49,22 +52,22 @@ def token_losses(
         smooth = logits.shape[-1] * total - logits.sum(axis=-1)
         return {"nll": nll, "smooth": smooth, "right": (logits.argmax(axis=-1) == ids).astype(logits.dtype)}
 
-    slices = reduce_logits(model, states, target_ids, reduce, at_once=LOGITS_AT_ONCE)
+    slices = reduce_logits(model, states, target_ids, reduce, at_once=devices * LOGITS_AT_ONCE)
     return jax.tree.map(lambda array: per_token(array, target_ids), slices)
 
 
 def likelihood_loss(label_smoothing: float = 0.0) -> Loss:
-    """A loss of (model, batch, dropout key): the sum over target tokens in nats, their number, and sums to report.
+    """A loss of (model, batch, dropout key, devices): the sum over target tokens in nats, their number, and sums to report.
 
     fairseq: smoothing gives eps / vocabulary to every token, the right one included, and 1 - eps to the right one
     beside it.
     """
 
-    def loss(model, batch: Batch, dropout_key=None):
+    def loss(model, batch: Batch, dropout_key=None, devices: int = 1):
         total, size, sums = 0.0, 0.0, {}
         for number, (name, part) in enumerate(sorted(batch.items())):
             key = None if dropout_key is None else jax.random.fold_in(dropout_key, number)
-            losses = token_losses(model, _states(model, part, key), part["target_ids"])
+            losses = token_losses(model, _states(model, part, key), part["target_ids"], devices)
             counted = counted_tokens(part, model.config.pad_token_id)
             nll, tokens = (losses["nll"] * counted).sum(), counted.sum()
             sums[f"nll/{name}"] = (nll, tokens)

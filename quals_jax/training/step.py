@@ -24,16 +24,18 @@ def make_train_step(
     accumulate: int = 1,
     dropout: bool = False,
     precision: Precision | None = None,
+    devices: int = 1,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Sums]]:
     """A function of (state, batch) to the next state and the sums to report; not yet compiled.
 
     The gradient is that of the loss summed over all `accumulate` parts of the batch and all devices, divided once by
-    the number of target tokens in all of them: how a batch is cut does not change it. `whole` is a sharding under which
+    the number of target tokens in all of them: how a batch is cut does not change it. `devices`: how many it lies on, each of
+    which can hold a slice of logits; what is summed over them is summed once a slice. `whole` is a sharding under which
     parameters that lie in pieces are brought together for the step; left alone, the compiler would cut activations instead.
     """
 
     def loss_of(params, batch, key):
-        total, size, sums = loss(skeleton.bart(params), batch, key)
+        total, size, sums = loss(skeleton.bart(params), batch, key, devices=devices)
         return total, (size, sums)
 
     gradient_of = (precision or Precision.of("float32")).scoped(jax.value_and_grad(loss_of, has_aux=True))

@@ -10,6 +10,7 @@ from tiny import random_part, tiny_bart
 
 from quals_jax import conseq, parallel
 from quals_jax.checkpoints.layouts import bart_tensor
+from quals_jax.models.bart import Bart
 from quals_jax.models.teacher_forcing import target_states
 from quals_jax.training import contrastive
 from quals_jax.training.config import OptimizerConfig
@@ -135,6 +136,17 @@ def test_slices_of_logits_change_nothing(monkeypatch):
     sliced = contrastive_training_loss(0.1)(model, batch, None)
     np.testing.assert_allclose(float(sliced[0]), float(whole[0]), rtol=1e-6)
     assert int(sliced[1]) == int(whole[1])
+
+
+@pytest.mark.parametrize(("devices", "width"), [(1, 2), (2, 4), (8, 7)])
+def test_a_slice_is_as_large_as_all_devices_together_can_hold(monkeypatch, devices, width):
+    """Four rows of 7 tokens, 48 words: where a device holds 4 x 2 x 48 logits, two hold slices of 4 tokens, and eight all of them."""
+    model, seen = tiny_bart(), []
+    logits = Bart.logits
+    monkeypatch.setattr(contrastive, "LOGITS_AT_ONCE", 4 * 2 * 48)
+    monkeypatch.setattr(Bart, "logits", lambda self, states: seen.append(states.shape[1]) or logits(self, states))
+    contrastive_training_loss(0.1)(model, {"rows": random_part(3, rows=4, pair=2, target=7)}, None, devices=devices)
+    assert set(seen) == {width}
 
 
 def test_equals_the_public_loss_on_whole_logits():
