@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 
 from quals_jax import parallel
 from quals_jax.precision import Precision
-from quals_jax.row_programs import inference_params, program
+from quals_jax.row_programs import inference_form, program
 from quals_jax.seq2seq import padded_length
 
 LENGTHS = (64, 96, 128, 192, 256, 384, 512)
@@ -48,8 +48,8 @@ class Encoder:
         self.precision = precision or Precision.of_model(model)
         self.mesh = parallel.make_mesh(devices or jax.local_devices())
         self.precision.require(list(self.mesh.devices.flat))
-        self._graph, params = nnx.split(model)
-        self._params = parallel.replicate(inference_params(params, self.precision), self.mesh)
+        self._graph, params = inference_form(model, self.precision)
+        self._params = parallel.replicate(params, self.mesh)
         self._programs: dict = {}
 
     def spans(self, sources: Sequence[Source]) -> list[Float[np.ndarray, "source 2"]]:

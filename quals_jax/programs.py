@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jax.sharding import Mesh
 
 from quals_jax import parallel, row_programs, seq2seq
@@ -67,8 +66,7 @@ def lower_one(
 
 
 def _inference(function: Callable, settings: Sequence, model, precision: Precision, mesh: Mesh, arrays: Sequence):
-    graph, params = nnx.split(model)
-    params = jax.eval_shape(lambda params: row_programs.inference_params(params, precision), params)
+    graph, params = row_programs.inference_form(model, precision)
     whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(parallel.AXIS))
     program = row_programs.program(function, graph, *settings, precision=precision, mesh=mesh)

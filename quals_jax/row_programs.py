@@ -22,6 +22,7 @@ from quals_jax.decoding.rules import NO_RULES, Rules, as_one_event
 from quals_jax.decoding.sampling import Samples, SamplingConfig, sample_keys, top_k_sample
 from quals_jax.decoding.stages import cache_stages
 from quals_jax.kernels.group_choice import choose_by_scan, choose_in_kernel
+from quals_jax.models.layers import with_layers
 from quals_jax.models.teacher_forcing import encode_memory, per_token, reduce_logits, shift_right, target_logprobs
 from quals_jax.precision import Precision
 
@@ -72,7 +73,7 @@ def score_rows(
 ) -> Float[Array, "batch pair target"]:
     """The natural log-probability of every target token given the row's text (0 at padding). The text is encoded once for all its pairs,
     and the pairs are decoded in blocks until the last that any row has. `ends` are one event with the end of sentence."""
-    model = nnx.merge(graph, params)
+    model = with_layers(nnx.merge(graph, params), as_one=("encoder", "decoder"))
     memory = encode_memory(model, source_ids)
     config, (batch, pairs, target) = model.config, target_ids.shape
     block = min(pairs, PAIRS_AT_ONCE)
@@ -186,10 +187,16 @@ def cpu_options() -> dict[str, bool] | None:
     return options
 
 
-def inference_params(params: nnx.State, precision: Precision) -> nnx.State:
-    """The parameters as a program that does not train holds them: matrices in the type they are multiplied in, the rest exact."""
+def inference_form(model, precision: Precision) -> tuple[nnx.GraphDef, nnx.State]:
+    """A model as programs that do not train hold it: matrices in the type they are multiplied in, the rest exact; the encoder's layers as
+    one, which all of them scan, and the decoder's apart, as a decoding step reads one after the other."""
 
     def cast(array):
         return array.astype(precision.compute) if array.ndim >= 2 and array.dtype == precision.master else array
 
-    return jax.tree.map(cast, params)
+    def cast_abstract(array):
+        return jax.eval_shape(cast, array) if isinstance(array, jax.ShapeDtypeStruct) else cast(array)
+
+    graph, params = nnx.split(with_layers(model, as_one=()))
+    params = jax.tree.map(cast_abstract, params)
+    return nnx.split(with_layers(nnx.merge(graph, params), as_one=("encoder",)))

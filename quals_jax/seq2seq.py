@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import numpy as np
-from flax import nnx
 from jaxtyping import Float
 
 from quals_jax import parallel
@@ -25,7 +24,7 @@ from quals_jax.precision import Precision
 from quals_jax.row_programs import (
     PAIRS_AT_ONCE,
     continue_rows,
-    inference_params,
+    inference_form,
     program,
     sample_rows,
     score_ended_rows,
@@ -61,8 +60,8 @@ class Seq2Seq:
         self.precision = precision or Precision.of_model(model)
         self.mesh = parallel.make_mesh(devices or jax.local_devices())
         self.precision.require(list(self.mesh.devices.flat))
-        self._graph, params = nnx.split(model)
-        self._params = parallel.replicate(inference_params(params, self.precision), self.mesh)
+        self._graph, params = inference_form(model, self.precision)
+        self._params = parallel.replicate(params, self.mesh)
         self._programs: dict[tuple, Callable] = {}
         self._lock = threading.Lock()
         self.on_texts: Callable[[int], None] = lambda count: (
@@ -76,10 +75,10 @@ class Seq2Seq:
         Raises:
             ValueError: if it is of others.
         """
-        graph, params = nnx.split(model)
+        graph, params = inference_form(model, self.precision)
         if graph != self._graph:
             raise ValueError("the weights are of a model of another architecture, or of other sizes")
-        self._params = parallel.replicate(inference_params(params, self.precision), self.mesh)
+        self._params = parallel.replicate(params, self.mesh)
 
     def search(
         self,

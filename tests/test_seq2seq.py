@@ -11,7 +11,7 @@ from quals_jax.decoding.diverse_beam import SearchConfig
 from quals_jax.models import teacher_forcing
 from quals_jax.models.bart import Bart, BartConfig
 from quals_jax.precision import Precision
-from quals_jax.row_programs import PAIRS_AT_ONCE, inference_params, score_rows
+from quals_jax.row_programs import PAIRS_AT_ONCE, inference_form, score_rows
 from quals_jax.seq2seq import SCORE_SHAPES, SEARCH_SOURCES, Seq2Seq, padded_length, score_shape
 
 ONE = jax.devices()[:1]
@@ -111,10 +111,9 @@ def test_a_cache_that_grows_finds_what_a_whole_one_finds(model, monkeypatch):
 def test_bfloat16_holds_matrices_in_bfloat16_and_norms_in_float32(model):
     from flax import nnx
 
-    _, params = nnx.split(model)
-    held = inference_params(params, Precision.of("bfloat16"))
+    _, held = inference_form(model, Precision.of("bfloat16"))
     for path, variable in nnx.to_flat_state(held):
-        wanted = jnp.bfloat16 if variable[...].ndim >= 2 else jnp.float32
+        wanted = jnp.bfloat16 if path[-1] in ("kernel", "embedding") else jnp.float32
         assert variable[...].dtype == wanted, path
 
 

@@ -18,6 +18,7 @@ from quals_jax.checkpoints.layouts import LEAVES
 from quals_jax.checkpoints.modes import follow_umask
 from quals_jax.checkpoints.names import plain_names
 from quals_jax.models.bert import Bert, BertConfig
+from quals_jax.models.layers import with_layers
 from quals_jax.precision import Precision
 from quals_jax.wordpiece import PairTokenizer
 
@@ -148,7 +149,7 @@ def tensor_name(path: tuple) -> tuple[str, bool]:
 def export_bert(model: Bert) -> dict[str, np.ndarray]:
     """Every tensor of the model under its Hugging Face name, float32."""
     tensors = {}
-    for path, variable in nnx.to_flat_state(nnx.state(model)):
+    for path, variable in nnx.to_flat_state(nnx.state(with_layers(model, as_one=()))):
         name, transposed = tensor_name(path)
         array = np.asarray(variable[...], np.float32)
         tensors[name] = np.ascontiguousarray(array.T) if transposed else array

@@ -17,6 +17,7 @@ from quals_jax.checkpoints.layouts import LOGITS_BIAS, layout_named, layout_of
 from quals_jax.checkpoints.modes import follow_umask
 from quals_jax.checkpoints.names import plain_names
 from quals_jax.models.bart import BartConfig
+from quals_jax.models.layers import with_layers
 from quals_jax.models.t5 import T5Config
 
 DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
@@ -27,7 +28,7 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.b
 def export(model: nnx.Module) -> dict[str, np.ndarray]:
     """Every tensor of the model under its Hugging Face name, float32."""
     tensors, layout = {}, layout_of(model.config)
-    for path, variable in nnx.to_flat_state(nnx.state(model)):
+    for path, variable in nnx.to_flat_state(nnx.state(with_layers(model, as_one=()))):
         name, transposed = layout.tensor_name(model.config, path)
         array = np.asarray(variable[...], np.float32)
         tensors[name] = np.ascontiguousarray(array.T) if transposed else array

@@ -11,6 +11,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from quals_jax.kernels.encoder_attention import fits, fused_attention
@@ -21,11 +22,24 @@ from quals_jax.models.wide_einsum import wide_einsum
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Memory:
-    """Encoded sources as the decoder reads them: keys and values of every layer, computed once. There is no beam axis."""
+    """Encoded sources as the decoder reads them: keys and values of every layer, computed once, as one array with a first axis `layer`
+    where the decoder's layers are held as one (`with_layers`). There is no beam axis."""
 
-    keys: tuple[Float[Array, "batch source head dim"], ...]
-    values: tuple[Float[Array, "batch source head dim"], ...]
+    keys: tuple[Float[Array, "batch source head dim"], ...] | Float[Array, "layer batch source head dim"]
+    values: tuple[Float[Array, "batch source head dim"], ...] | Float[Array, "layer batch source head dim"]
     mask: Bool[Array, "batch source"]
+
+    def as_one(self) -> tuple[Float[Array, "layer batch source head dim"], Float[Array, "layer batch source head dim"]]:
+        """Keys and values of all layers."""
+        return tuple(jnp.stack(own) if isinstance(own, tuple) else own for own in (self.keys, self.values))
+
+
+def memory_of(layers: nnx.List | nnx.Module, attention: str, states: Float[Array, "batch source model"]) -> tuple:
+    """Keys and values of `states` for the attention of that name in all decoder layers."""
+    if isinstance(layers, nnx.List):
+        return tuple(zip(*(getattr(layer, attention).key_value(states) for layer in layers), strict=True))
+    graph, weights = nnx.split(getattr(layers, attention))
+    return jax.lax.map(lambda weights: nnx.merge(graph, weights).key_value(states), weights)
 
 
 @jax.tree_util.register_dataclass

@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from quals_jax.kernels import Kernels
 from quals_jax.kernels.cache_attention import attend_in_kernel
-from quals_jax.models.attention import Cache, Memory, attend, attend_fused, attend_to_cache, written
+from quals_jax.models.attention import Cache, Memory, attend, attend_fused, attend_to_cache, memory_of, written
 from quals_jax.models.bart_config import BartConfig
 from quals_jax.models.layers import ACTIVATIONS, Dropout, LayerNorm, fold, param_dtype, stacked
 from quals_jax.models.wide_einsum import wide_einsum
@@ -169,6 +169,10 @@ class Bart(nnx.Module):
         self.decoder = Decoder(config, rngs=rngs, dtype=dtype)
         self.final_logits_bias = Buffer(jnp.zeros((config.vocab_size,), param_dtype(dtype)))
 
+    def stacks(self) -> dict[str, nnx.Module]:
+        """What has `layers` that are equal."""
+        return {"encoder": self.encoder, "decoder": self.decoder}
+
     def init_cache(self, *, batch: int, beam: int, length: int) -> Cache:
         """An empty cache for `length` tokens of every beam."""
         heads = self.config.decoder_attention_heads
@@ -183,7 +187,7 @@ class Bart(nnx.Module):
         """The encoder's states. Sources are padded on the right; padded positions hold nothing of use."""
         states = self._embed(self.encoder, source_ids, jnp.arange(source_ids.shape[-1]), dropout_key)
         graph, weights = stacked(self.encoder.layers)
-        numbers = jnp.arange(1, 1 + len(self.encoder.layers))
+        numbers = jnp.arange(1, 1 + self.config.encoder_layers)
 
         def run(states, layer):
             weights, number = layer
@@ -194,9 +198,7 @@ class Bart(nnx.Module):
 
     def memory(self, states: Float[Array, "batch source model"], source_mask: Bool[Array, "batch source"]) -> Memory:
         """The keys and values that every decoder layer reads, once for all beams, pairs and steps."""
-        pairs = [layer.encoder_attn.key_value(states) for layer in self.decoder.layers]
-        keys, values = zip(*pairs, strict=True)
-        return Memory(keys, values, source_mask)
+        return Memory(*memory_of(self.decoder.layers, "encoder_attn", states), source_mask)
 
     def decode(
         self,
@@ -239,14 +241,14 @@ class Bart(nnx.Module):
         """All positions at once, each attending to those before it: training, and scoring."""
         states = self._embed(self.decoder, target_ids, jnp.arange(target_ids.shape[-1]), dropout_key)
         graph, weights = stacked(self.decoder.layers)
-        numbers = jnp.arange(1, 1 + len(self.decoder.layers))
+        numbers = jnp.arange(1, 1 + self.config.decoder_layers)
 
         def run(states, layer):
             weights, keys, values, number = layer
             key = fold(dropout_key, number)
             return nnx.merge(graph, weights)(states, keys, values, memory.mask, None, self.config, key)
 
-        layers = (weights, jnp.stack(memory.keys), jnp.stack(memory.values), numbers)
+        layers = (weights, *memory.as_one(), numbers)
         return jax.lax.scan(self._recomputed(run), states, layers)[0]
 
     def logits(self, states: Float[Array, "... model"]) -> Float[Array, "... vocab"]:

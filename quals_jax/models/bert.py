@@ -153,6 +153,10 @@ class Bert(nnx.Module):
             self.pooler = _linear(config, config.hidden_size, config.hidden_size, rngs, dtype)
             self.classifier = _linear(config, config.hidden_size, config.num_labels, rngs, dtype)
 
+    def stacks(self) -> dict[str, nnx.Module]:
+        """What has `layers` that are equal."""
+        return {"encoder": self}
+
     def encode(
         self,
         source_ids: Int[Array, "batch source"],
@@ -171,7 +175,7 @@ class Bert(nnx.Module):
             weights, number = layer
             return nnx.merge(graph, weights)(states, mask, self.config, fold(dropout_key, number)), None
 
-        return jax.lax.scan(run, states, (weights, jnp.arange(1, 1 + len(self.layers))))[0]
+        return jax.lax.scan(run, states, (weights, jnp.arange(1, 1 + self.config.num_hidden_layers)))[0]
 
     def span_logits(self, states: Float[Array, "batch source model"]) -> Float[Array, "batch source 2"]:
         """Logits, float32, of every position being the first and the last of the answer."""

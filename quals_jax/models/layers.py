@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from functools import partial
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -36,11 +40,44 @@ class LayerNorm(nnx.LayerNorm):
         return super().__call__(states).astype(states.dtype)
 
 
-def stacked(layers: nnx.List) -> tuple[nnx.GraphDef, nnx.State]:
-    """Equal layers as one, each parameter with a first axis `layer`, for `lax.scan`: one layer is compiled instead of all. The copy
-    costs a program one pass over the weights, little beside its products."""
+def stacked(layers: nnx.List | nnx.Module) -> tuple[nnx.GraphDef, nnx.State]:
+    """Equal layers as one, each parameter with a first axis `layer`, for `lax.scan`: one layer is compiled instead of all. Layers that are
+    held apart are copied by the program, one pass over the weights; those that are held as one (`with_layers`) are read in place."""
+    if not isinstance(layers, nnx.List):
+        return nnx.split(layers)
     graphs, states = zip(*map(nnx.split, layers), strict=True)
-    return graphs[0], jax.tree.map(lambda *arrays: jnp.stack(arrays), *states)
+    return graphs[0], jax.tree.map(_stack, *states)
+
+
+def with_layers(model: nnx.Module, *, as_one: Collection[str]) -> nnx.Module:
+    """The model with the layers of these stacks (names of its `stacks()`) held as one, and those of its others apart, whichever way they
+    were held: what is as one, `lax.scan` reads in place; what is apart, a decoding step reads without slicing it. Other arrays are shared."""
+    model = nnx.merge(*nnx.split(model))
+    for name, stack in model.stacks().items():
+        apart = isinstance(stack.layers, nnx.List)
+        if name in as_one and apart:
+            stack.layers = nnx.merge(*stacked(stack.layers))
+        elif name not in as_one and not apart:
+            graph, weights = nnx.split(stack.layers)
+            count = jax.tree.leaves(weights)[0].shape[0]
+            own = [jax.tree.map(partial(_take, number), weights) for number in range(count)]
+            stack.layers = nnx.List([nnx.merge(graph, weights) for weights in own])
+    return model
+
+
+def _stack(*arrays):
+    """The arrays along a new first axis; of abstract arrays (without numbers) an abstract one."""
+    abstract = isinstance(arrays[0], jax.ShapeDtypeStruct)
+    return jax.eval_shape(_stack_arrays, arrays) if abstract else _stack_arrays(arrays)
+
+
+def _stack_arrays(arrays):
+    return (np if isinstance(arrays[0], np.ndarray) else jnp).stack(arrays)
+
+
+def _take(number: int, array):
+    abstract = isinstance(array, jax.ShapeDtypeStruct)
+    return jax.ShapeDtypeStruct(array.shape[1:], array.dtype) if abstract else array[number]
 
 
 def fold(key, number: int):

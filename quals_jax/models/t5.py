@@ -21,7 +21,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from quals_jax.kernels import Kernels
-from quals_jax.models.attention import Cache, Memory, attend_to_cache
+from quals_jax.models.attention import Cache, Memory, attend_to_cache, memory_of
 from quals_jax.models.layers import ACTIVATIONS, Dropout, fold, param_dtype, stacked
 from quals_jax.models.t5_config import T5Config
 from quals_jax.models.wide_einsum import wide_einsum
@@ -171,6 +171,10 @@ class T5(nnx.Module):
         output = _embedding(config.vocab_size, config.d_model, factor, rngs, dtype) if config.own_output else None
         self.lm_head = output
 
+    def stacks(self) -> dict[str, nnx.Module]:
+        """What has `layers` that are equal."""
+        return {"encoder": self.encoder, "decoder": self.decoder}
+
     def init_cache(self, *, batch: int, beam: int, length: int) -> Cache:
         """An empty cache for `length` tokens of every beam."""
         config = self.config
@@ -194,13 +198,11 @@ class T5(nnx.Module):
             return nnx.merge(graph, weights)(states, bias, config, fold(dropout_key, number)), None
 
         states = jax.lax.scan(self._recomputed(run), states, (weights, numbers))[0]
-        return self._finish(self.encoder, states, dropout_key)
+        return self._finish(self.encoder, states, fold(dropout_key, 1 + config.num_layers))
 
     def memory(self, states: Float[Array, "batch source model"], source_mask: Bool[Array, "batch source"]) -> Memory:
         """The keys and values that every decoder layer reads, once for all beams, pairs and steps."""
-        pairs = [layer.cross_attention.key_value(states) for layer in self.decoder.layers]
-        keys, values = zip(*pairs, strict=True)
-        return Memory(keys, values, source_mask)
+        return Memory(*memory_of(self.decoder.layers, "cross_attention", states), source_mask)
 
     def decode(
         self,
@@ -239,7 +241,8 @@ class T5(nnx.Module):
             )  # fmt: skip
             layers.append(cached)
         keys, values = zip(*layers, strict=True)
-        return self._finish(self.decoder, states, dropout_key), Cache(keys, values, cache.length + 1)
+        states = self._finish(self.decoder, states, fold(dropout_key, 1 + self.config.num_decoder_layers))
+        return states, Cache(keys, values, cache.length + 1)
 
     def _teacher_force(self, target_ids, memory: Memory, dropout_key) -> Float[Array, "batch beam target model"]:
         """All positions at once, each attending to those before it: training, and scoring."""
@@ -255,9 +258,9 @@ class T5(nnx.Module):
             key = fold(dropout_key, number)
             return nnx.merge(graph, weights)(states, bias, keys, values, memory.mask, None, config, key)
 
-        layers = (weights, jnp.stack(memory.keys), jnp.stack(memory.values), numbers)
+        layers = (weights, *memory.as_one(), numbers)
         states = jax.lax.scan(self._recomputed(run), states, layers)[0]
-        return self._finish(self.decoder, states, dropout_key)
+        return self._finish(self.decoder, states, fold(dropout_key, 1 + config.num_decoder_layers))
 
     def logits(self, states: Float[Array, "... model"]) -> Float[Array, "... vocab"]:
         """Logits in float32, whatever the products ran in: equal logits would make ties of different tokens."""
@@ -269,8 +272,7 @@ class T5(nnx.Module):
     def _embed(self, ids, dropout_key):
         return Dropout(fold(dropout_key, 0)).drop(self.shared(ids), self.config.dropout_rate)
 
-    def _finish(self, side: Stack, states, dropout_key):
-        key = fold(dropout_key, 1 + len(side.layers))
+    def _finish(self, side: Stack, states, key):
         return Dropout(key).drop(side.final_norm(states), self.config.dropout_rate)
 
     def _recomputed(self, run):

@@ -11,6 +11,7 @@ from flax import nnx
 from jaxtyping import Array, Int
 
 from quals_jax.models.bart import Bart
+from quals_jax.models.layers import with_layers
 
 
 @jax.tree_util.register_dataclass
@@ -28,7 +29,7 @@ class TrainState:
 
 @dataclass(frozen=True)
 class Skeleton:
-    """A model without its parameters; `bart` puts them back. Buffers (which are not trained) stay with it."""
+    """A model without its parameters, equal layers held as one; `bart` puts them back. Buffers (which are not trained) stay with it."""
 
     graph: nnx.GraphDef
     buffers: nnx.State
@@ -40,8 +41,9 @@ class Skeleton:
 
 
 def take_apart(model: Bart) -> tuple[Skeleton, dict[str, Array]]:
-    """The model's skeleton and its parameters by name, such as `encoder.layers.0.fc1.kernel`."""
-    graph, state, buffers = nnx.split(model, nnx.Param, ...)
+    """The model's skeleton and its parameters by name, such as `encoder.layers.fc1.kernel` [layer, model, ffn]: a step then holds, scans and
+    updates one array instead of one a layer."""
+    graph, state, buffers = nnx.split(with_layers(model, as_one=model.stacks()), nnx.Param, ...)
     params = {".".join(map(str, path)): variable.get_value() for path, variable in nnx.to_flat_state(state)}
     return Skeleton(graph, buffers), params
 

@@ -39,11 +39,15 @@ def fairseq_arrays(params):
     """Arrays by path as fairseq names and lays them out."""
     found = {}
     for name, array in params.items():
-        path = tuple(int(part) if part.isdecimal() else part for part in name.split("."))
-        theirs, transposed = bart_tensor(None, path)
-        theirs = theirs.removeprefix("model.").replace("shared.weight", "encoder.embed_tokens.weight")
-        array = np.asarray(array, np.float64)
-        found[theirs] = array.T if transposed else array
+        array, path = np.asarray(array, np.float64), tuple(name.split("."))
+        each = {path: array}
+        if "layers" in path:  # held as one
+            place = path.index("layers") + 1
+            each = {(*path[:place], number, *path[place:]): own for number, own in enumerate(array)}
+        for path, array in each.items():
+            theirs, transposed = bart_tensor(None, path)
+            theirs = theirs.removeprefix("model.").replace("shared.weight", "encoder.embed_tokens.weight")
+            found[theirs] = array.T if transposed else array
     return found
 
 

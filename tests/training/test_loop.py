@@ -168,7 +168,7 @@ def test_who_waits_in_vain_for_a_lower_validation_loss_ends(run, tmp_path, monke
 
 
 def test_a_judge_sees_the_parameters_after_every_evaluation(run, tmp_path):
-    name = "encoder.layers.0.fc1.bias"
+    name = "encoder.layers.fc1.bias"
     params = run(tmp_path, judge=lambda params: {"bias": float(params[name].sum())})
     found = {row["step"]: row["validation/bias"] for row in rows(tmp_path) if "validation_loss" in row}
     assert list(found) == [4, 8, 12] and found[12] == float(params[name].sum()) and len(set(found.values())) == 3

@@ -1,5 +1,6 @@
 """The step on one device and on eight, cut and whole; and what the compiled program says to other devices."""
 
+import dataclasses
 import math
 import re
 
@@ -156,9 +157,17 @@ def test_layers_computed_again_give_the_same_losses(alone):
     np.testing.assert_allclose(Run(tiny_bart(remat=True)).losses(rows=8), alone, rtol=1e-5)
 
 
+def test_a_program_of_more_layers_has_no_more_parameters():
+    few, many = (
+        take_apart(Bart(dataclasses.replace(CONFIG, encoder_layers=count, decoder_layers=count), rngs=nnx.Rngs(0)))[1]
+        for count in (1, 3)
+    )
+    assert few.keys() == many.keys()
+
+
 def test_a_name_of_a_parameter_is_its_path():
     skeleton, params = take_apart(tiny_bart())
-    assert params["encoder.layers.0.fc1.kernel"].shape == (16, 32)
+    assert params["encoder.layers.fc1.kernel"].shape == (2, 16, 32)  # [layer, model, ffn]
     assert "final_logits_bias" not in params
     same = take_apart(skeleton.bart(params))[1]
     assert all(np.array_equal(params[name], same[name]) for name in params)
