@@ -15,7 +15,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from quals_jax.kernels.encoder_attention import fits, fused_attention
-from quals_jax.models.layers import Dropout
+from quals_jax.models.layers import Dropout, softmax
 from quals_jax.models.wide_einsum import wide_einsum
 
 
@@ -37,7 +37,13 @@ class Memory:
 def memory_of(layers: nnx.List | nnx.Module, attention: str, states: Float[Array, "batch source model"]) -> tuple:
     """Keys and values of `states` for the attention of that name in all decoder layers."""
     if isinstance(layers, nnx.List):
-        return tuple(zip(*(getattr(layer, attention).key_value(states) for layer in layers), strict=True))
+        keys, values = [], []
+        for layer in layers:
+            # One layer after the other: XLA would make one product of them all, whose every slice is a kernel of its own to compile.
+            states, key, value = jax.lax.optimization_barrier((states, *getattr(layer, attention).key_value(states)))
+            keys.append(key)
+            values.append(value)
+        return tuple(keys), tuple(values)
     graph, weights = nnx.split(getattr(layers, attention))
     return jax.lax.map(lambda weights: nnx.merge(graph, weights).key_value(states), weights)
 
@@ -67,7 +73,7 @@ def attend(
 ) -> Float[Array, "batch target head dim"]:
     """Scaled queries against masked keys; the softmax runs in float32 at least."""
     scores = wide_einsum("bthd,bshd->bhts", query, key)
-    weights = jax.nn.softmax(jnp.where(mask, scores, _lowest(scores)), axis=-1).astype(value.dtype)
+    weights = softmax(jnp.where(mask, scores, _lowest(scores))).astype(value.dtype)
     return jnp.einsum("bhts,bshd->bthd", keys.drop(weights, rate), value)
 
 
@@ -109,7 +115,7 @@ def read_first(query, key, value, keys, values, length, *, bias=None):
     scores, places = jnp.concatenate([old, new], axis=-1), jnp.arange(keys.shape[3] + 1)
     held = (places < length) | (places == keys.shape[3])
     scores = scores if bias is None else scores + bias
-    weights = jax.nn.softmax(jnp.where(held, scores, -jnp.inf), axis=-1).astype(value.dtype)
+    weights = softmax(jnp.where(held, scores, -jnp.inf)).astype(value.dtype)
     mixed = jnp.einsum("bpht,bphtd->bphd", weights[..., :-1], values) + weights[..., -1:] * value
     return mixed, written(keys, key, length), written(values, value, length)
 
@@ -120,7 +126,7 @@ def write_first(query, key, value, keys, values, length, *, bias=None):
     scores, places = wide_einsum("bphd,bphtd->bpht", query, keys), jnp.arange(keys.shape[3])
     if bias is not None:
         scores = scores + jnp.where(places == length, bias[:, -1:], bias[:, :-1])
-    weights = jax.nn.softmax(jnp.where(places <= length, scores, -jnp.inf), axis=-1).astype(value.dtype)
+    weights = softmax(jnp.where(places <= length, scores, -jnp.inf)).astype(value.dtype)
     return jnp.einsum("bpht,bphtd->bphd", weights, values), keys, values
 
 

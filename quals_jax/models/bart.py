@@ -18,7 +18,7 @@ from quals_jax.kernels import Kernels
 from quals_jax.kernels.cache_attention import attend_in_kernel
 from quals_jax.models.attention import Cache, Memory, attend, attend_fused, attend_to_cache, memory_of, written
 from quals_jax.models.bart_config import BartConfig
-from quals_jax.models.layers import ACTIVATIONS, Dropout, LayerNorm, fold, param_dtype, stacked
+from quals_jax.models.layers import ACTIVATIONS, Dropout, LayerNorm, fold, param_dtype, softmax, stacked
 from quals_jax.models.wide_einsum import wide_einsum
 
 __all__ = ["Bart", "BartConfig"]
@@ -115,7 +115,7 @@ class DecoderLayer(Block):
         target = states.shape[-2]
         causal = jnp.tril(jnp.ones((target, target), bool))
         scores = wide_einsum("bpthd,bpshd->bphts", self.self_attn.query(states), key)
-        weights = jax.nn.softmax(jnp.where(causal, scores, -jnp.inf), axis=-1).astype(value.dtype)
+        weights = softmax(jnp.where(causal, scores, -jnp.inf)).astype(value.dtype)
         return jnp.einsum("bphts,bpshd->bpthd", keys.drop(weights, config.attention_dropout), value)
 
     def _attend_to_cache(self, states, cached_keys, cached_values, length, ancestors=None):
@@ -225,15 +225,19 @@ class Bart(nnx.Module):
         ancestors = cache.ancestors
         if ancestors is not None:  # of the new token: every beam itself
             ancestors = ancestors.at[:, :, cache.length].set(jnp.arange(ancestors.shape[1], dtype=ancestors.dtype))
+        graph = nnx.graphdef(self.decoder.layers[0])
+
+        @jax.jit  # so that layers, which are equal, are traced once
+        def run(weights, states, keys, values, own, key):
+            return nnx.merge(graph, weights)(states, keys, values, memory.mask, own, self.config, key)
+
         layers = []
         # Unrolled: a scan over the layers would copy the cache into and out of its loop at every step.
         for number, layer in enumerate(self.decoder.layers):
-            cached = (cache.keys[number], cache.values[number], cache.length, ancestors)
-            states, cached = layer(
-                states, memory.keys[number], memory.values[number], memory.mask, cached, self.config,
-                fold(dropout_key, 1 + number),
-            )  # fmt: skip
-            layers.append(cached)
+            own = (cache.keys[number], cache.values[number], cache.length, ancestors)
+            key = fold(dropout_key, 1 + number)
+            states, own = run(nnx.state(layer), states, memory.keys[number], memory.values[number], own, key)
+            layers.append(own)
         keys, values = zip(*layers, strict=True)
         return states, Cache(keys, values, cache.length + 1, ancestors)
 

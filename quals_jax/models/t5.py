@@ -22,7 +22,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from quals_jax.kernels import Kernels
 from quals_jax.models.attention import Cache, Memory, attend_to_cache, memory_of
-from quals_jax.models.layers import ACTIVATIONS, Dropout, fold, param_dtype, stacked
+from quals_jax.models.layers import ACTIVATIONS, Dropout, by_row, fold, param_dtype, softmax, stacked
 from quals_jax.models.t5_config import T5Config
 from quals_jax.models.wide_einsum import wide_einsum
 
@@ -127,7 +127,7 @@ class DecoderLayer(nnx.Module):
         target = normed.shape[-2]
         causal = jnp.tril(jnp.ones((target, target), bool))
         scores = wide_einsum("bpthd,bpshd->bphts", self.self_attention.query(normed), key) + bias
-        weights = jax.nn.softmax(jnp.where(causal, scores, -jnp.inf), axis=-1).astype(value.dtype)
+        weights = softmax(jnp.where(causal, scores, -jnp.inf)).astype(value.dtype)
         return jnp.einsum("bphts,bpshd->bpthd", keys.drop(weights, config.dropout_rate), value)
 
     def _attend_to_cache(self, normed, bias, cached_keys, cached_values, length):
@@ -231,15 +231,19 @@ class T5(nnx.Module):
         buckets = relative_buckets(-np.arange(time + 1), self.config, bidirectional=False)
         distances = jnp.append(jnp.maximum(cache.length - jnp.arange(time), 0), 0)
         bias = self.decoder.bias(jnp.asarray(buckets)[distances])
+        graph = nnx.graphdef(self.decoder.layers[0])
+
+        @jax.jit  # so that layers, which are equal, are traced once
+        def run(weights, states, keys, values, own, key):
+            return nnx.merge(graph, weights)(states, bias, keys, values, memory.mask, own, self.config, key)
+
         layers = []
         # Unrolled: a scan over the layers would copy the cache into and out of its loop at every step.
         for number, layer in enumerate(self.decoder.layers):
-            cached = (cache.keys[number], cache.values[number], cache.length)
-            states, cached = layer(
-                states, bias, memory.keys[number], memory.values[number], memory.mask, cached, self.config,
-                fold(dropout_key, 1 + number),
-            )  # fmt: skip
-            layers.append(cached)
+            own = (cache.keys[number], cache.values[number], cache.length)
+            key = fold(dropout_key, 1 + number)
+            states, own = run(nnx.state(layer), states, memory.keys[number], memory.values[number], own, key)
+            layers.append(own)
         keys, values = zip(*layers, strict=True)
         states = self._finish(self.decoder, states, fold(dropout_key, 1 + self.config.num_decoder_layers))
         return states, Cache(keys, values, cache.length + 1)
@@ -309,7 +313,7 @@ def attend(
 ) -> Float[Array, "batch target head dim"]:
     """Queries against keys, with what is added to their scores; the softmax runs in float32 at least."""
     scores = wide_einsum("bthd,bshd->bhts", query, key) + bias
-    weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
+    weights = softmax(scores).astype(value.dtype)
     return jnp.einsum("bhts,bshd->bthd", keys.drop(weights, rate), value)
 
 
@@ -330,7 +334,7 @@ class RMSNorm(nnx.RMSNorm):
     """Computed in float32 at least, whatever the states' type."""
 
     def __call__(self, states: Float[Array, "... model"]) -> Float[Array, "... model"]:
-        return super().__call__(states).astype(states.dtype)
+        return by_row(super().__call__, states).astype(states.dtype)
 
 
 def _norm(config: T5Config, rngs: nnx.Rngs, dtype) -> RMSNorm:

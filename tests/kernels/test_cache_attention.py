@@ -75,7 +75,8 @@ def test_the_cache_is_not_moved():
     assert len(cache.findall(search("cuda", "none"))) == 4
     text = search("cuda", "cache")
     assert not cache.search(text)
-    assert len(re.findall(r"custom_call @__gpu\$xla.gpu.triton\(", text)) == 2
+    assert len(re.findall(r"custom_call @__gpu\$xla.gpu.triton\(", text)) == 1  # in the function of a layer,
+    assert len(re.findall(r"call @run", text)) == 2  # which both call
     assert re.search(r"stablehlo\.gather.*: \(tensor<12x11xi32>", text)  # the table moves
 
 
