@@ -1,13 +1,17 @@
 """How few programs score real news, on how many devices: `python benchmarks/shapes.py ROWS.jsonl ... --tokenizer FOLDER [--devices 1 8]`.
 
-Nothing is compiled: the texts are cut into tokens and given to the runner's own rules. Pairs are taken to have 11 to 25 tokens, and one
-document in ten a pair of up to 61 (the default search's longest). Prints the programs of search and scoring, and how much of the documents'
-positions is padding; and for numbers of devices how many steps each of them takes, and how much of that is spent on empty places.
+The texts are cut into tokens and given to the runner's own rules. Pairs are taken to have 11 to 25 tokens, and one document in ten a pair
+of up to 61 (the default search's longest). Prints the programs of search and scoring, and how much of the documents' positions is padding;
+and for numbers of devices how many steps each of them takes, and how much of that is spent on empty places. With `--compile` also how long
+these programs take to trace and to compile for a model of that size with random weights, for the device here or, with `--h100`, for one
+H100 that is not there (cuda.py says how).
 """
 
 import argparse
 import json
+import os
 import random
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -24,6 +28,9 @@ def main():
     parser.add_argument("--batch_size", type=int, default=8, help="rows on each device (8)")
     parser.add_argument("--devices", type=int, nargs="*", default=[1, 8, 16])
     parser.add_argument("--block_rows", type=int, default=256, help="rows worked on together, as score.py's (256)")
+    parser.add_argument("--compile", choices=("base", "large"), help="compile the programs for BART's shapes")
+    parser.add_argument("--dtype", default="float32", help="of what is compiled (float32)")
+    parser.add_argument("--h100", action="store_true", help="compile for an H100 that is not there")
     options = parser.parse_args()
     lines = [line for path in options.rows for line in Path(path).read_text(encoding="utf-8").splitlines()]
     rows = [json.loads(line) for line in lines]
@@ -60,6 +67,40 @@ def main():
         calls = sum(-(-count // devices) for block in scored for count in block.values())
         lost = 1 - len(rows) / (steps * places), 1 - len(rows) / (calls * places)
         print(f"{devices:5}   {steps:17}{lost[0]:14.1%}{calls:14}{lost[1]:14.1%}")
+    if options.compile:
+        print_seconds(options, sorted(search), sorted(used))
+
+
+def print_seconds(options: argparse.Namespace, search: list[int], used: list[tuple[int, int]]) -> None:
+    """Traces and compiles every program, one after the other."""
+    if options.h100:
+        os.environ["JAX_PLATFORMS"] = "cpu"
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_autotune_level=0"
+    import jax
+    from cuda import mesh_of_one
+    from models import abstract_model
+
+    from quals_jax import parallel
+    from quals_jax.precision import Precision
+    from quals_jax.programs import Shapes, lower_one
+
+    mesh, precision = (
+        mesh_of_one() if options.h100 else parallel.make_mesh(jax.devices()[:1]),
+        Precision.of(options.dtype),
+    )
+    model = abstract_model(options.compile, precision)
+    wanted = [("search", Shapes(summary=length)) for length in search]
+    wanted += [("score", Shapes(document=source, pair=target)) for source, target in used]
+    traced, compiled = Counter(), Counter()
+    for name, shapes in wanted:
+        began = time.perf_counter()
+        lowered = lower_one(name, model, model, precision, None, mesh, rows=options.batch_size, shapes=shapes)
+        traced[name] += (middle := time.perf_counter()) - began
+        lowered.compile()
+        compiled[name] += time.perf_counter() - middle
+    print(f"\n{options.compile}, {options.dtype}, {'one H100' if options.h100 else mesh.devices.flat[0].device_kind}")
+    for name, count in (("search", len(search)), ("score", len(used))):
+        print(f"{name:8}{count} programs: {traced[name]:.1f} s to trace, {compiled[name]:.1f} s to compile")
 
 
 if __name__ == "__main__":
