@@ -86,7 +86,13 @@ class Checkpoints:
         wanted = jax.tree.map(abstract, shapes, shardings)
         if iterator is not None:
             iterator.set_state(self._position(step)[ITERATOR])
-        return self.manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(wanted)))["state"]
+        try:
+            return self.manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(wanted)))["state"]
+        except ValueError as error:  # Orbax names every array there is
+            raise ValueError(
+                f"{self.folder / str(step)} holds other arrays than this model's: another version of quals_jax wrote it, or the model is"
+                " another now; what wrote it can go on with it, or --workdir names another folder"
+            ) from error
 
     def notes(self) -> dict:
         """What was noted with the last checkpoint."""

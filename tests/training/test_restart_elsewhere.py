@@ -113,3 +113,16 @@ def test_a_position_of_an_earlier_version_is_read_whoever_wrote_it(tmp_path):
         state = checkpoints.restore(shapes, shardings, position)
         assert checkpoints.notes() == {}
     assert position.place == 23 and state.params["w"].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("params", [{"v": np.arange(4.0)}, {"w": np.zeros((2, 4))}], ids=["name", "shape"])
+def test_a_checkpoint_of_other_arrays_is_refused_in_one_line(tmp_path, params):
+    """As those of versions that kept an array for every layer are."""
+    saved(tmp_path)
+    optimizer = loop.make_optimizer(OptimizerConfig(), STEPS)
+    shapes = jax.eval_shape(lambda: loop.new_state(params, optimizer, 0))
+    shardings = parallel.state_shardings(shapes, parallel.make_mesh(jax.devices()[:1]), shard_params=False)
+    wanted = r"/4 holds other arrays than this model's: another version"
+    with Checkpoints(tmp_path, keep=1) as checkpoints, pytest.raises(ValueError, match=wanted) as caught:
+        checkpoints.restore(shapes, shardings)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
