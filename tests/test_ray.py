@@ -67,6 +67,7 @@ def test_two_workers_one_killed_score_as_score_py_does(expected, tmp_path):
     notes = tmp_path / "notes"
     notes.mkdir()
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import test files
+    handler = signal.getsignal(signal.SIGTERM)  # Ray puts its own in the place
     ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False)
     try:
         data = ray.data.read_parquet([str(path) for path in sorted(tmp_path.glob("rows-*.parquet"))])
@@ -76,6 +77,7 @@ def test_two_workers_one_killed_score_as_score_py_does(expected, tmp_path):
         scored.write_parquet(str(tmp_path / "scored"))
     finally:
         ray.shutdown()
+        signal.signal(signal.SIGTERM, handler)
     found = pyarrow.parquet.read_table(tmp_path / "scored").to_pylist()
     started, worked = (len(list(notes.glob(f"{what}-*"))) for what in ("started", "worker"))
     assert (notes / "killed").exists() and started >= 3 and worked >= 2  # two, and the one in the place of the killed

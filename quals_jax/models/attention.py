@@ -6,6 +6,8 @@ Masks are True where a position may be attended to.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,7 +17,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from quals_jax.kernels.encoder_attention import fits, fused_attention
-from quals_jax.models.layers import Dropout, softmax
+from quals_jax.models.layers import Dropout, apart, fold, softmax
 from quals_jax.models.wide_einsum import wide_einsum
 
 
@@ -61,6 +63,26 @@ class Cache:
     values: tuple[Float[Array, "batch beam head time dim"], ...]
     length: Int[Array, ""]
     ancestors: Int[Array, "batch beam time"] | None = None
+
+
+def decode_through(
+    layers: nnx.List | nnx.Module, run: Callable, states, memory: Memory, cache: Cache, *shared, dropout_key=None
+) -> tuple[Float[Array, "batch beam 1 model"], Cache]:  # fmt: skip
+    """The states of one more token behind all layers, each `run(layer, states, keys, values, cached, key)` with its part of the memory and
+    `cached` = (keys, values, length, *shared); and the cache with the token in it.
+
+    Not under `lax.scan`, which would copy the cache into and out of its loop at every step; but equal layers are traced once."""
+    layers = apart(layers)
+    graph = nnx.graphdef(layers[0])
+    layer = jax.jit(lambda weights, *arrays: run(nnx.merge(graph, weights), *arrays))
+    grown = []
+    for number, own in enumerate(layers):
+        cached = (cache.keys[number], cache.values[number], cache.length, *shared)
+        key = fold(dropout_key, 1 + number)
+        states, cached = layer(nnx.state(own), states, memory.keys[number], memory.values[number], cached, key)
+        grown.append(cached)
+    keys, values = zip(*grown, strict=True)
+    return states, dataclasses.replace(cache, keys=keys, values=values, length=cache.length + 1)
 
 
 def attend(

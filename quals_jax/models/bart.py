@@ -9,6 +9,8 @@ model (width), vocab. Masks are True where a position may be attended to.
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -16,9 +18,18 @@ from jaxtyping import Array, Bool, Float, Int
 
 from quals_jax.kernels import Kernels
 from quals_jax.kernels.cache_attention import attend_in_kernel
-from quals_jax.models.attention import Cache, Memory, attend, attend_fused, attend_to_cache, memory_of, written
+from quals_jax.models.attention import (
+    Cache,
+    Memory,
+    attend,
+    attend_fused,
+    attend_to_cache,
+    decode_through,
+    memory_of,
+    written,
+)
 from quals_jax.models.bart_config import BartConfig
-from quals_jax.models.layers import ACTIVATIONS, Dropout, LayerNorm, fold, param_dtype, softmax, stacked
+from quals_jax.models.layers import ACTIVATIONS, Dropout, LayerNorm, fold, param_dtype, scan_layers, softmax
 from quals_jax.models.wide_einsum import wide_einsum
 
 __all__ = ["Bart", "BartConfig"]
@@ -186,15 +197,11 @@ class Bart(nnx.Module):
     ) -> Float[Array, "batch source model"]:
         """The encoder's states. Sources are padded on the right; padded positions hold nothing of use."""
         states = self._embed(self.encoder, source_ids, jnp.arange(source_ids.shape[-1]), dropout_key)
-        graph, weights = stacked(self.encoder.layers)
-        numbers = jnp.arange(1, 1 + self.config.encoder_layers)
 
-        def run(states, layer):
-            weights, number = layer
-            key = fold(dropout_key, number)
-            return nnx.merge(graph, weights)(states, source_mask, self.config, key, self.kernels.attention), None
+        def run(layer, states, key):
+            return layer(states, source_mask, self.config, key, self.kernels.attention)
 
-        return jax.lax.scan(self._recomputed(run), states, (weights, numbers))[0]
+        return scan_layers(self.encoder.layers, run, states, dropout_key=dropout_key, remat=self.remat)
 
     def memory(self, states: Float[Array, "batch source model"], source_mask: Bool[Array, "batch source"]) -> Memory:
         """The keys and values that every decoder layer reads, once for all beams, pairs and steps."""
@@ -225,35 +232,22 @@ class Bart(nnx.Module):
         ancestors = cache.ancestors
         if ancestors is not None:  # of the new token: every beam itself
             ancestors = ancestors.at[:, :, cache.length].set(jnp.arange(ancestors.shape[1], dtype=ancestors.dtype))
-        graph = nnx.graphdef(self.decoder.layers[0])
+            cache = dataclasses.replace(cache, ancestors=ancestors)
 
-        @jax.jit  # so that layers, which are equal, are traced once
-        def run(weights, states, keys, values, own, key):
-            return nnx.merge(graph, weights)(states, keys, values, memory.mask, own, self.config, key)
+        def run(layer, states, keys, values, cached, key):
+            return layer(states, keys, values, memory.mask, cached, self.config, key)
 
-        layers = []
-        # Unrolled: a scan over the layers would copy the cache into and out of its loop at every step.
-        for number, layer in enumerate(self.decoder.layers):
-            own = (cache.keys[number], cache.values[number], cache.length, ancestors)
-            key = fold(dropout_key, 1 + number)
-            states, own = run(nnx.state(layer), states, memory.keys[number], memory.values[number], own, key)
-            layers.append(own)
-        keys, values = zip(*layers, strict=True)
-        return states, Cache(keys, values, cache.length + 1, ancestors)
+        return decode_through(self.decoder.layers, run, states, memory, cache, ancestors, dropout_key=dropout_key)
 
     def _teacher_force(self, target_ids, memory: Memory, dropout_key) -> Float[Array, "batch beam target model"]:
         """All positions at once, each attending to those before it: training, and scoring."""
         states = self._embed(self.decoder, target_ids, jnp.arange(target_ids.shape[-1]), dropout_key)
-        graph, weights = stacked(self.decoder.layers)
-        numbers = jnp.arange(1, 1 + self.config.decoder_layers)
 
-        def run(states, layer):
-            weights, keys, values, number = layer
-            key = fold(dropout_key, number)
-            return nnx.merge(graph, weights)(states, keys, values, memory.mask, None, self.config, key)
+        def run(layer, states, keys, values, key):
+            return layer(states, keys, values, memory.mask, None, self.config, key)[0]
 
-        layers = (weights, *memory.as_one(), numbers)
-        return jax.lax.scan(self._recomputed(run), states, layers)[0]
+        own, remat = memory.as_one(), self.remat
+        return scan_layers(self.decoder.layers, run, states, own, dropout_key=dropout_key, remat=remat)
 
     def logits(self, states: Float[Array, "... model"]) -> Float[Array, "... vocab"]:
         """Logits in float32, whatever the products ran in: equal logits would make ties of different tokens."""
@@ -267,9 +261,6 @@ class Bart(nnx.Module):
             states = states * self.config.d_model**0.5
         states = side.layernorm_embedding(states + side.embed_positions(positions + POSITION_OFFSET))
         return Dropout(fold(dropout_key, 0)).drop(states, self.config.dropout)
-
-    def _recomputed(self, run):
-        return jax.checkpoint(run, prevent_cse=False) if self.remat else run
 
 
 def _normal(config: BartConfig):

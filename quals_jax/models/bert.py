@@ -14,7 +14,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from quals_jax.models.attention import attend
-from quals_jax.models.layers import ACTIVATIONS, Dropout, LayerNorm, fold, param_dtype, stacked
+from quals_jax.models.layers import ACTIVATIONS, Dropout, LayerNorm, fold, param_dtype, scan_layers
 from quals_jax.models.sizes import is_number, is_whole, read_fields, require
 
 HEADS = ("none", "span", "labels")
@@ -169,13 +169,11 @@ class Bert(nnx.Module):
         mask = source_ids != self.config.pad_token_id if mask is None else mask
         states = self.words(source_ids) + self.positions(jnp.arange(source_ids.shape[1])) + self.segments(segment_ids)
         states = Dropout(fold(dropout_key, 0)).drop(self.embedding_norm(states), self.config.dropout)
-        graph, weights = stacked(self.layers)
 
-        def run(states, layer):
-            weights, number = layer
-            return nnx.merge(graph, weights)(states, mask, self.config, fold(dropout_key, number)), None
+        def run(layer, states, key):
+            return layer(states, mask, self.config, key)
 
-        return jax.lax.scan(run, states, (weights, jnp.arange(1, 1 + self.config.num_hidden_layers)))[0]
+        return scan_layers(self.layers, run, states, dropout_key=dropout_key)
 
     def span_logits(self, states: Float[Array, "batch source model"]) -> Float[Array, "batch source 2"]:
         """Logits, float32, of every position being the first and the last of the answer."""

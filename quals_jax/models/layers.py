@@ -73,20 +73,44 @@ def stacked(layers: nnx.List | nnx.Module) -> tuple[nnx.GraphDef, nnx.State]:
     return graphs[0], jax.tree.map(_stack, *states)
 
 
+def apart(layers: nnx.List | nnx.Module) -> nnx.List:
+    """Equal layers one by one."""
+    if isinstance(layers, nnx.List):
+        return layers
+    graph, weights = nnx.split(layers)
+    own = (jax.tree.map(partial(_take, number), weights) for number in range(_count(weights)))
+    return nnx.List([nnx.merge(graph, weights) for weights in own])
+
+
+def scan_layers(
+    layers: nnx.List | nnx.Module, run: Callable, states, own: tuple = (), *, dropout_key=None, remat: bool = False
+):  # fmt: skip
+    """The states behind all layers, each of which makes the next of the last: `run(layer, states, *own, key)`. own: arrays with a first axis
+    `layer`, of which a layer gets its part. dropout_key: from it each gets a key of its own, the first that of number 1. With `remat` a layer
+    is computed again in the backward pass."""
+    graph, weights = stacked(layers)
+    numbers = jnp.arange(1, 1 + _count(weights))
+
+    def next_states(states, layer):
+        weights, number, own = layer
+        return run(nnx.merge(graph, weights), states, *own, fold(dropout_key, number)), None
+
+    body = jax.checkpoint(next_states, prevent_cse=False) if remat else next_states
+    return jax.lax.scan(body, states, (weights, numbers, own))[0]
+
+
 def with_layers(model: nnx.Module, *, as_one: Collection[str]) -> nnx.Module:
     """The model with the layers of these stacks (names of its `stacks()`) held as one, and those of its others apart, whichever way they
     were held: what is as one, `lax.scan` reads in place; what is apart, a decoding step reads without slicing it. Other arrays are shared."""
     model = nnx.merge(*nnx.split(model))
     for name, stack in model.stacks().items():
-        apart = isinstance(stack.layers, nnx.List)
-        if name in as_one and apart:
-            stack.layers = nnx.merge(*stacked(stack.layers))
-        elif name not in as_one and not apart:
-            graph, weights = nnx.split(stack.layers)
-            count = jax.tree.leaves(weights)[0].shape[0]
-            own = [jax.tree.map(partial(_take, number), weights) for number in range(count)]
-            stack.layers = nnx.List([nnx.merge(graph, weights) for weights in own])
+        stack.layers = nnx.merge(*stacked(stack.layers)) if name in as_one else apart(stack.layers)
     return model
+
+
+def _count(weights: nnx.State) -> int:
+    """Of layers that are held as one."""
+    return jax.tree.leaves(weights)[0].shape[0]
 
 
 def _stack(*arrays):

@@ -21,8 +21,8 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from quals_jax.kernels import Kernels
-from quals_jax.models.attention import Cache, Memory, attend_to_cache, memory_of
-from quals_jax.models.layers import ACTIVATIONS, Dropout, by_row, fold, param_dtype, softmax, stacked
+from quals_jax.models.attention import Cache, Memory, attend_to_cache, decode_through, memory_of
+from quals_jax.models.layers import ACTIVATIONS, Dropout, by_row, fold, param_dtype, scan_layers, softmax
 from quals_jax.models.t5_config import T5Config
 from quals_jax.models.wide_einsum import wide_einsum
 
@@ -190,14 +190,11 @@ class T5(nnx.Module):
         states = self._embed(source_ids, dropout_key)
         buckets = relative_buckets(np.arange(length)[None] - np.arange(length)[:, None], config, bidirectional=True)
         bias = self.encoder.bias(buckets)[None] + hiding(source_mask)[:, None, None, :]
-        graph, weights = stacked(self.encoder.layers)
-        numbers = jnp.arange(1, 1 + config.num_layers)
 
-        def run(states, layer):
-            weights, number = layer
-            return nnx.merge(graph, weights)(states, bias, config, fold(dropout_key, number)), None
+        def run(layer, states, key):
+            return layer(states, bias, config, key)
 
-        states = jax.lax.scan(self._recomputed(run), states, (weights, numbers))[0]
+        states = scan_layers(self.encoder.layers, run, states, dropout_key=dropout_key, remat=self.remat)
         return self._finish(self.encoder, states, fold(dropout_key, 1 + config.num_layers))
 
     def memory(self, states: Float[Array, "batch source model"], source_mask: Bool[Array, "batch source"]) -> Memory:
@@ -231,22 +228,12 @@ class T5(nnx.Module):
         buckets = relative_buckets(-np.arange(time + 1), self.config, bidirectional=False)
         distances = jnp.append(jnp.maximum(cache.length - jnp.arange(time), 0), 0)
         bias = self.decoder.bias(jnp.asarray(buckets)[distances])
-        graph = nnx.graphdef(self.decoder.layers[0])
 
-        @jax.jit  # so that layers, which are equal, are traced once
-        def run(weights, states, keys, values, own, key):
-            return nnx.merge(graph, weights)(states, bias, keys, values, memory.mask, own, self.config, key)
+        def run(layer, states, keys, values, cached, key):
+            return layer(states, bias, keys, values, memory.mask, cached, self.config, key)
 
-        layers = []
-        # Unrolled: a scan over the layers would copy the cache into and out of its loop at every step.
-        for number, layer in enumerate(self.decoder.layers):
-            own = (cache.keys[number], cache.values[number], cache.length)
-            key = fold(dropout_key, 1 + number)
-            states, own = run(nnx.state(layer), states, memory.keys[number], memory.values[number], own, key)
-            layers.append(own)
-        keys, values = zip(*layers, strict=True)
-        states = self._finish(self.decoder, states, fold(dropout_key, 1 + self.config.num_decoder_layers))
-        return states, Cache(keys, values, cache.length + 1)
+        states, cache = decode_through(self.decoder.layers, run, states, memory, cache, dropout_key=dropout_key)
+        return self._finish(self.decoder, states, fold(dropout_key, 1 + self.config.num_decoder_layers)), cache
 
     def _teacher_force(self, target_ids, memory: Memory, dropout_key) -> Float[Array, "batch beam target model"]:
         """All positions at once, each attending to those before it: training, and scoring."""
@@ -254,16 +241,12 @@ class T5(nnx.Module):
         states = self._embed(target_ids, dropout_key)
         buckets = relative_buckets(np.arange(length)[None] - np.arange(length)[:, None], config, bidirectional=False)
         bias = self.decoder.bias(buckets)
-        graph, weights = stacked(self.decoder.layers)
-        numbers = jnp.arange(1, 1 + config.num_decoder_layers)
 
-        def run(states, layer):
-            weights, keys, values, number = layer
-            key = fold(dropout_key, number)
-            return nnx.merge(graph, weights)(states, bias, keys, values, memory.mask, None, config, key)
+        def run(layer, states, keys, values, key):
+            return layer(states, bias, keys, values, memory.mask, None, config, key)[0]
 
-        layers = (weights, *memory.as_one(), numbers)
-        states = jax.lax.scan(self._recomputed(run), states, layers)[0]
+        own, remat = memory.as_one(), self.remat
+        states = scan_layers(self.decoder.layers, run, states, own, dropout_key=dropout_key, remat=remat)
         return self._finish(self.decoder, states, fold(dropout_key, 1 + config.num_decoder_layers))
 
     def logits(self, states: Float[Array, "... model"]) -> Float[Array, "... vocab"]:
@@ -278,9 +261,6 @@ class T5(nnx.Module):
 
     def _finish(self, side: Stack, states, key):
         return Dropout(key).drop(side.final_norm(states), self.config.dropout_rate)
-
-    def _recomputed(self, run):
-        return jax.checkpoint(run, prevent_cse=False) if self.remat else run
 
 
 def relative_buckets(

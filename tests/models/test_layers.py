@@ -80,3 +80,15 @@ def test_states_are_those_of_the_references_however_layers_are_held(tiny_bart, t
 def t5_case(model, golden):
     arrays = dict(np.load(golden / "t5" / "v1_1" / "states.npz"))
     return model, arrays["source"], arrays["inputs"], arrays["decoder"], 1e-4
+
+
+def test_a_decoding_step_takes_layers_however_they_are_held(tiny_bart):
+    ids, mask, start = jnp.asarray([[0, 5, 6, 2]]), jnp.ones((1, 4), bool), jnp.asarray([[[2]]])
+    found = []
+    for as_one in ((), BOTH):
+        model = with_layers(tiny_bart, as_one=as_one)
+        memory = model.memory(model.encode(ids, mask), mask)
+        states, cache = model.decode(start, memory, model.init_cache(batch=1, beam=1, length=2))
+        assert int(cache.length) == 1
+        found.append(np.asarray(states))
+    np.testing.assert_allclose(*found, atol=1e-6)

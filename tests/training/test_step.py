@@ -167,7 +167,7 @@ def test_a_program_of_more_layers_has_no_more_parameters():
 
 def test_a_name_of_a_parameter_is_its_path():
     skeleton, params = take_apart(tiny_bart())
-    assert params["encoder.layers.fc1.kernel"].shape == (2, 16, 32)  # [layer, model, ffn]
+    assert params["encoder.layers.fc1.kernel"].shape == (CONFIG.encoder_layers, 16, 32)  # [layer, model, ffn]
     assert "final_logits_bias" not in params
     same = take_apart(skeleton.bart(params))[1]
     assert all(np.array_equal(params[name], same[name]) for name in params)
