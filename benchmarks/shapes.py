@@ -73,10 +73,11 @@ def main():
 
 def print_seconds(options: argparse.Namespace, search: list[int], used: list[tuple[int, int]]) -> None:
     """Traces and compiles every program, one after the other."""
-    if options.h100:
-        os.environ["JAX_PLATFORMS"] = "cpu"
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_autotune_level=0"
     import jax
+
+    if options.h100:  # before JAX looks for devices
+        jax.config.update("jax_platforms", "cpu")
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_autotune_level=0"
     from cuda import mesh_of_one
     from models import abstract_model
 
