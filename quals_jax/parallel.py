@@ -30,7 +30,7 @@ HEARTBEAT_SECONDS = 30  # after which a process that has gone silent is given up
 GONE = re.compile(
     r"Gloo|[Cc]onnection (closed|reset|refused)|DEADLINE_EXCEEDED|UNAVAILABLE|[Cc]oordination (service|agent)|heartbeat|ABORTED"
 )
-SMALLEST_SHARDED = 2**14  # elements; a smaller parameter costs more to gather than to hold everywhere
+SMALLEST_SHARDED = 2**16  # elements; a smaller parameter costs more to gather than to hold everywhere
 
 
 class PeerGone(RuntimeError):
