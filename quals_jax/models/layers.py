@@ -11,7 +11,6 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-
 # The backward pass keeps what goes into such a function alone, not several arrays of float32, and computes the rest again.
 recomputed = partial(jax.checkpoint, prevent_cse=False)
 

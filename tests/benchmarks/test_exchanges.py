@@ -52,14 +52,20 @@ def test_parameters_in_pieces_are_brought_together_once_at_most_and_moments_neve
     assert dealt == ["exchanges 7 numbers for mul (all-to-all)", "exchanges 7 numbers for mul (collective-permute)"]
 
 
+@pytest.mark.parametrize(("numbers", "times", "fault"), [(5, 1, False), (6, 1, True), (3, 2, True)])
+def test_the_edges_of_pieces_are_few(numbers, times, fault):
+    edge = Collective("collective-permute", numbers, times, "unknown")
+    assert bool(faults([sums(300), PARAMETERS, edge], PIECES)) == fault
+
+
 def test_sizes_of_a_tiny_bart():
     """By hand: an attention of width 8 has 4 (64 + 8) numbers, a feed-forward network of 16 has 2 (8 x 16) + 16 + 8, a norm 16."""
     config = BartConfig(
-        vocab_size=4096, d_model=8, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
+        vocab_size=8192, d_model=8, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
         encoder_ffn_dim=16, decoder_ffn_dim=16, max_position_embeddings=100,
     )  # fmt: skip
     model = nnx.eval_shape(lambda: Bart(config, rngs=nnx.Rngs(0)))
-    attention, network, norm, words = 4 * 72, 2 * 128 + 24, 16, 4096 * 8
+    attention, network, norm, words = 4 * 72, 2 * 128 + 24, 16, 8192 * 8
     layers = 3 * attention + 2 * network + 5 * norm
     positions = 8 * (100 + 64)  # of documents of 100 tokens, and targets of 64
     gradients = words + positions + 2 * norm + layers
