@@ -30,7 +30,7 @@ class Expected:
 
 
 def expected(program: str, model, mesh, *, shard_params: bool) -> Expected:
-    """Of a BART's training step. Of a position that no token stands at there is no gradient."""
+    """Of a BART's or T5's training step. Of a position that no token stands at there is no gradient; T5 has no table of them."""
     from quals_jax import parallel
     from quals_jax.programs import Shapes
     from quals_jax.training.state import take_apart
@@ -40,7 +40,8 @@ def expected(program: str, model, mesh, *, shard_params: bool) -> Expected:
     shardings = parallel.state_shardings(params, mesh, shard_params=shard_params)
     shapes, width = Shapes().for_model(model.config.max_positions), model.config.d_model
     tokens = {"encoder": shapes.train_source, "decoder": shapes.train_target}
-    unused = sum(sizes[f"{side}.embed_positions.embedding"] - width * number for side, number in tokens.items())
+    tables = {side: sizes.get(f"{side}.embed_positions.embedding") for side in tokens}
+    unused = sum(tables[side] - width * number for side, number in tokens.items() if tables[side])
     pieces = sum(sizes[name] for name in params if not shardings[name].is_fully_replicated)
     return Expected(sum(sizes.values()) - unused, sizes["shared.embedding"], USES[program], pieces)
 

@@ -13,7 +13,6 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from quals_jax import parallel
 
 GIGABYTE = 1e9
-BESIDE = 1.35
 LOGITS = 2**25  # elements of them that the losses make at a time
 
 
@@ -61,11 +60,10 @@ def formula_bytes(state: int, parameters: int, batch, sizes: Sizes, *, parts: in
     """An estimate of `compiled_bytes`: the state, the gradients in float32 and the updates made of them, the parameters in the type of
     products, and the activations of one part's rows.
 
-    Of every position of a layer are kept about 14 vectors of the model's width, 2 of the inner width, and attention's
+    Of every position of a layer are kept about 8 vectors of the model's width, 2 of the inner width, and attention's
     probabilities in float32 and in the product's type (with dropout's mask), for itself and for its source. With `remat` each
-    layer's input alone is kept, and one layer's inside. BESIDE is for what a compiler keeps beyond that: with it the formula is within
-    6% of what the TPU's compiler says of BART-large's training steps (docs/training.md), and up to 28% above
-    it with `remat`; of T5-large's 4% and 19% below.
+    layer's input alone is kept, and one layer's inside. It is within 8% of what the TPU's compiler says of BART-large's training steps
+    (docs/training.md); with `remat`, of BART-large's and T5-large's, from 13% below to 14% above it.
     """
     in_pieces = sharded and devices > 1
     held = (state + (2 + (parts > 1)) * 4 * parameters) // (devices if in_pieces else 1)
@@ -84,11 +82,11 @@ def formula_bytes(state: int, parameters: int, batch, sizes: Sizes, *, parts: in
             most = max(most, layer)
     half = sizes.layers / 2
     activations = half * inputs + 2 * most if sizes.remat else half * inside
-    return int(held + BESIDE * activations + 3 * 4 * LOGITS)
+    return int(held + activations + 3 * 4 * LOGITS)
 
 
 def _position(sizes: Sizes, keys: int) -> float:
-    return (14 * sizes.model + 2 * sizes.inner) * sizes.item + _attention(sizes, keys)
+    return (8 * sizes.model + 2 * sizes.inner) * sizes.item + _attention(sizes, keys)
 
 
 def _attention(sizes: Sizes, keys: int) -> float:
