@@ -6,12 +6,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(Path(__file__).parent))  # so that test files can share helpers
-from quick_compilation import flags  # noqa: E402
+from quick_compilation import PATIENT, flags, known  # noqa: E402
 
 PLATFORM = os.environ.get("PLATFORM") or "cpu"  # make test PLATFORM=cuda
 os.environ["JAX_PLATFORMS"] = PLATFORM
 if PLATFORM == "cpu":
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+    if known(PATIENT):
+        os.environ["XLA_FLAGS"] += f" {PATIENT}"
     # Nearly all the time of these tests is compilation: without optimizing it is a fifth. The goldens run as users' programs do.
     if not os.environ.get("OPTIMIZED"):
         os.environ["XLA_FLAGS"] += f" {flags()}"

@@ -6,6 +6,10 @@ import sys
 from functools import cache
 
 
+# Eight devices on two cores: one may come to a sum a minute after the others, and XLA ends the process after 40 seconds.
+PATIENT = "--xla_cpu_collective_call_terminate_timeout_seconds=600"
+
+
 @cache
 def flags() -> str:
     return " ".join(filter(known, ("--xla_backend_optimization_level=0", "--xla_cpu_use_fusion_emitters=false")))

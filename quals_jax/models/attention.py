@@ -74,12 +74,16 @@ def decode_through(
     Not under `lax.scan`, which would copy the cache into and out of its loop at every step; but equal layers are traced once."""
     layers = apart(layers)
     graph = nnx.graphdef(layers[0])
-    layer = jax.jit(lambda weights, *arrays: run(nnx.merge(graph, weights), *arrays))
+
+    @jax.jit
+    def decode_layer(weights, *arrays):
+        return run(nnx.merge(graph, weights), *arrays)
+
     grown = []
     for number, own in enumerate(layers):
         cached = (cache.keys[number], cache.values[number], cache.length, *shared)
         key = fold(dropout_key, 1 + number)
-        states, cached = layer(nnx.state(own), states, memory.keys[number], memory.values[number], cached, key)
+        states, cached = decode_layer(nnx.state(own), states, memory.keys[number], memory.values[number], cached, key)
         grown.append(cached)
     keys, values = zip(*grown, strict=True)
     return states, dataclasses.replace(cache, keys=keys, values=values, length=cache.length + 1)

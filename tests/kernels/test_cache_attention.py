@@ -76,7 +76,7 @@ def test_the_cache_is_not_moved():
     text = search("cuda", "cache")
     assert not cache.search(text)
     assert len(re.findall(r"custom_call @__gpu\$xla.gpu.triton\(", text)) == 1  # in the function of a layer,
-    assert len(re.findall(r"call @run", text)) == 2  # which both call
+    assert len(re.findall(r"call @decode_layer", text)) == 2  # which both call
     assert re.search(r"stablehlo\.gather.*: \(tensor<12x11xi32>", text)  # the table moves
 
 
