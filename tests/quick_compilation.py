@@ -1,10 +1,9 @@
-"""Flags with which XLA compiles for a CPU in a fifth of the time. Set before JAX is imported; what users run is compiled otherwise."""
+"""Flags for the tests' CPU, set before JAX is imported: XLA compiles in a fifth of the time, and waits for slow devices."""
 
 import os
 import subprocess
 import sys
 from functools import cache
-
 
 # Eight devices on two cores: one may come to a sum a minute after the others, and XLA ends the process after 40 seconds.
 PATIENT = "--xla_cpu_collective_call_terminate_timeout_seconds=600"

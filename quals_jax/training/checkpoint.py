@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -88,7 +89,10 @@ class Checkpoints:
             iterator.set_state(self._position(step)[ITERATOR])
         try:
             return self.manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(wanted)))["state"]
-        except ValueError as error:  # Orbax names every array there is
+        except ValueError as error:
+            if not re.search("structures do not match|not compatible with the stored shape", str(error)):
+                raise
+            # Orbax names every array there is.
             raise ValueError(
                 f"{self.folder / str(step)} holds other arrays than this model's: another version of quals_jax wrote it, or the model is"
                 " another now; what wrote it can go on with it, or --workdir names another folder"
