@@ -274,9 +274,9 @@ def _linear(config: BartConfig, inputs: int, outputs: int, rngs: nnx.Rngs, dtype
 
 
 def _layer_norm(config: BartConfig, rngs: nnx.Rngs, dtype) -> LayerNorm:
-    # BART's: Flax's defaults (1e-6, and a variance that loses digits) are others.
+    # BART's epsilon: Flax's own is another.
     wide = param_dtype(dtype)
-    return LayerNorm(config.d_model, epsilon=1e-5, use_fast_variance=False, dtype=wide, param_dtype=wide, rngs=rngs)
+    return LayerNorm(config.d_model, epsilon=1e-5, dtype=wide, param_dtype=wide, rngs=rngs)
 
 
 def _embedding(config: BartConfig, rows: int, rngs: nnx.Rngs, dtype, zero_row: int | None = None) -> nnx.Embed:

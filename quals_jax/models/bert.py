@@ -203,9 +203,7 @@ def _linear(config: BertConfig, inputs: int, outputs: int, rngs: nnx.Rngs, dtype
 
 def _layer_norm(config: BertConfig, rngs: nnx.Rngs, dtype) -> LayerNorm:
     wide, epsilon = param_dtype(dtype), config.layer_norm_eps
-    return LayerNorm(
-        config.hidden_size, epsilon=epsilon, use_fast_variance=False, dtype=wide, param_dtype=wide, rngs=rngs
-    )
+    return LayerNorm(config.hidden_size, epsilon=epsilon, dtype=wide, param_dtype=wide, rngs=rngs)
 
 
 def _embedding(config: BertConfig, rows: int, rngs: nnx.Rngs, dtype) -> nnx.Embed:

@@ -48,7 +48,10 @@ class Dropout:
 def by_row(function: Callable, array: Float[Array, "... width"]) -> Float[Array, "... width"]:
     """What the function, a norm or softmax, makes of the array's rows; on GPUs it gets all of them as one axis. XLA's compiler for GPUs
     tries every way to cut every axis, which with four axes takes longer than all else; its compiler for CPUs would compute the norms
-    of earlier layers anew in every layer (four times as long to compile)."""
+    of earlier layers anew in every layer (four times as long to compile).
+
+    No parameter may enter the function: the sum of its gradient over the devices would stand inside a conditional, which XLA then
+    keeps. A GPU waits at each; on a CPU devices that come to such a sum while others are at one outside may wait for ever."""
 
     def of_matrix(array):
         return function(array.reshape(-1, array.shape[-1])).reshape(array.shape)
@@ -65,7 +68,35 @@ class LayerNorm(nnx.LayerNorm):
     """Computed in float32 at least, whatever the states' type."""
 
     def __call__(self, states: Float[Array, "... model"]) -> Float[Array, "... model"]:
-        return by_row(recomputed(super().__call__), states).astype(states.dtype)
+        @recomputed
+        def norm(states):
+            return _standardized(states.astype(self.dtype), self.epsilon) * self.scale[...] + self.bias[...]
+
+        return norm(states).astype(states.dtype)
+
+
+class RMSNorm(nnx.RMSNorm):
+    """As T5 has it, without mean and bias; in float32 at least."""
+
+    def __call__(self, states: Float[Array, "... model"]) -> Float[Array, "... model"]:
+        @recomputed
+        def norm(states):
+            return _standardized(states.astype(self.dtype), self.epsilon, centred=False) * self.scale[...]
+
+        return norm(states).astype(states.dtype)
+
+
+def _standardized(
+    states: Float[Array, "... model"], epsilon: float, *, centred: bool = True
+) -> Float[Array, "... model"]:
+    """With mean 0 (if `centred`) and mean square 1 over the last axis."""
+
+    def of_rows(rows):
+        if centred:
+            rows = rows - rows.mean(-1, keepdims=True)
+        return rows * jax.lax.rsqrt(jnp.square(rows).mean(-1, keepdims=True) + epsilon)
+
+    return by_row(of_rows, states)
 
 
 def stacked(layers: nnx.List | nnx.Module) -> tuple[nnx.GraphDef, nnx.State]:

@@ -22,7 +22,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from quals_jax.kernels import Kernels
 from quals_jax.models.attention import Cache, Memory, attend_to_cache, decode_through, memory_of
-from quals_jax.models.layers import ACTIVATIONS, Dropout, by_row, fold, param_dtype, recomputed, scan_layers, softmax
+from quals_jax.models.layers import ACTIVATIONS, Dropout, RMSNorm, fold, param_dtype, scan_layers, softmax
 from quals_jax.models.t5_config import T5Config
 from quals_jax.models.wide_einsum import wide_einsum
 
@@ -308,13 +308,6 @@ def _linear(config: T5Config, inputs: int, outputs: int, deviation: float, rngs:
         inputs, outputs, use_bias=False, kernel_init=nnx.initializers.normal(config.initializer_factor * deviation),
         dtype=dtype, param_dtype=param_dtype(dtype), rngs=rngs,
     )  # fmt: skip
-
-
-class RMSNorm(nnx.RMSNorm):
-    """Computed in float32 at least, whatever the states' type."""
-
-    def __call__(self, states: Float[Array, "... model"]) -> Float[Array, "... model"]:
-        return by_row(recomputed(super().__call__), states).astype(states.dtype)
 
 
 def _norm(config: T5Config, rngs: nnx.Rngs, dtype) -> RMSNorm:
