@@ -13,8 +13,7 @@ from quals_jax.metrics.reader import Reader
 from quals_jax.recipes import likelihood
 from quals_jax.training.config import DataConfig, ModelConfig, OptimizerConfig, TrainConfig
 
-# Eight devices on two cores: XLA runs the many reductions of an unrolled BERT's gradients in another order on each, and some day they wait
-# for each other for ever (40 s, and it aborts the process).
+# Eight virtual devices on two cores would only take longer.
 ONE_DEVICE = parallel.make_mesh(jax.devices()[:1])
 CONTEXT = "Tolvik took the title of Velmora on 14 March."
 QUESTIONS = {"who took the title?": "Tolvik", "Velmora?": "14 March", "be?": ""}
