@@ -50,8 +50,8 @@ def by_row(function: Callable, array: Float[Array, "... width"]) -> Float[Array,
     tries every way to cut every axis, which with four axes takes longer than all else; its compiler for CPUs would compute the norms
     of earlier layers anew in every layer (four times as long to compile).
 
-    No parameter may enter the function: the sum of its gradient over the devices would stand inside a conditional, which XLA then
-    keeps. A GPU waits at each; on a CPU devices that come to such a sum while others are at one outside may wait for ever."""
+    No parameter may enter the function: the sum of its gradient over the devices would stand inside a conditional, which XLA then keeps
+    on a CPU, and devices that come to such a sum while others are at one outside may wait for ever."""
 
     def of_matrix(array):
         return function(array.reshape(-1, array.shape[-1])).reshape(array.shape)
@@ -89,7 +89,7 @@ class RMSNorm(nnx.RMSNorm):
 def _standardized(
     states: Float[Array, "... model"], epsilon: float, *, centred: bool = True
 ) -> Float[Array, "... model"]:
-    """With mean 0 (if `centred`) and mean square 1 over the last axis."""
+    """With mean 0 (if `centred`) and mean square 1 (but for `epsilon`) over the last axis."""
 
     def of_rows(rows):
         if centred:
