@@ -14,7 +14,7 @@ HOSTILE = '<img src=x onerror="document.title = 1"></script><script>document.tit
 SHOWN = "[document.querySelector('#left').textContent, document.querySelector('#right').textContent]"
 CHECKED = "[...document.querySelectorAll('#questions input:checked')].map(input => input.value)"
 NOTE = "document.querySelector('#note').textContent"
-# A localStorage of the test's own: on a busy machine Chromium now and then shows a page an empty one, for a minute or longer.
+# A localStorage of the test's own: on a busy machine Chromium now and then shows a page an empty one, and for a minute goes on to.
 STORE = """{
   const kept = new Map(Object.entries(%s));
   const [getItem, setItem] = [name => kept.get(name) ?? null, (name, value) => void kept.set(name, String(value))];
